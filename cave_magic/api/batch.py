@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import BadInput
@@ -91,18 +92,17 @@ class Batch:
                 future = self.submit(
                     lambda: self._session.get(url, token, seconds=self.request_timeout), host=host_of(url)
                 )
-                self._pending[url, token] = PendingResponse(url=url, token=token, session=self._session, future=future)
+                unfinished = partial(self._session.unfinished, url, token)
+                self._pending[url, token] = PendingResponse(future=future, unfinished=unfinished)
             return self._pending[url, token]
 
     def try_way(self, url: str, way: Way, masked: Token | None) -> Future[Response]:
-        """Starts a GET request without a token in another way (`Session.try_way`).
+        """Starts a GET request without a token in another way, which waits for no other request to the same host."""
 
-        It waits for no other request to the same host.
-        """
-        lane = f"{host_of(url)} {next(self._lanes)}"
-        return self.submit(
-            lambda: self._session.try_way(url, way, masked, seconds=self.request_timeout), host=host_of(url), lane=lane
-        )
+        def send() -> Response:
+            return self._session.request("GET", url, None, self.request_timeout, way=way, masked=masked)
+
+        return self.submit(send, host=host_of(url), lane=f"{host_of(url)} {next(self._lanes)}")
 
     def submit(self, function: Callable[[], T], host: str = "", lane: str = "") -> Future[T]:
         """Runs a function in a thread.
@@ -117,11 +117,9 @@ class Batch:
 
         def task() -> None:
             try:
-                result = function()
+                future.set_result(function())  # runs the follow-ups, so that their tasks begin before this one ends
             except BaseException as error:
                 future.set_exception(error)
-            else:
-                future.set_result(result)  # runs the follow-ups, so that their tasks begin before this one ends
             finally:
                 with self._lock:
                     del self._unfinished[future]
@@ -235,17 +233,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingResponse:
-    """A request in progress, and the future of its response."""
+    """The future of the response to a request in progress; until it is done, `unfinished` says why there is none."""
 
-    url: str
-    token: Token | None
-    session: Session
     future: Future[Response]
+    unfinished: Callable[[], Response]
 
     @property
     def response(self) -> Response:
         """The response, or one that says why there is none yet."""
-        return self.future.result() if self.future.done() else self.session.unfinished(self.url, self.token)
+        return self.future.result() if self.future.done() else self.unfinished()
 
 
 def validate_timeout(seconds: object, name: str) -> float:

@@ -33,13 +33,11 @@ class Certificate:
     valid_until: float
 
 
-def certificate_in(der: bytes | None) -> Certificate | None:
+def certificate_in(der: bytes) -> Certificate | None:
     """The certificate in its binary form (DER); None if it cannot be read.
 
     Python decodes only certificates that it trusts, except with the function that its own tests use (3.10 to 3.14).
     """
-    if not der:
-        return None
     with suppress(Exception):  # no folder for temporary files, or a certificate that OpenSSL cannot read
         import _ssl
 

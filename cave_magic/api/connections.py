@@ -5,20 +5,26 @@ It is imported with the first request, so that the extension loads fast.
 
 from __future__ import annotations
 
+import importlib
+import os
 import socket
 import ssl
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from requests.models import PreparedRequest, Request, Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import DependencyWarning
 from urllib3.util.ssl_ import create_urllib3_context
 
 from .special_files import harmful_netrc, never_ends
@@ -37,20 +43,20 @@ class ActiveRequest:
 
     Args:
         seconds: the time until the deadline, from now.
-        family: `socket.AF_INET` or `socket.AF_INET6`, to connect to addresses of that kind only; 0 for both.
-        skipped: how many addresses of that kind are left out.
+        way: what differs from this computer's settings, or None.
 
     Attributes:
         connected: whether it got a connection in time.
+        reuses: whether another request had used that connection, which the server may close at any time.
         cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
         deadline: when it is cancelled, by the monotonic clock.
         certificate: the server's, in binary form (DER), if it was not verified.
         sent: set once it, or another with the same event, was sent or has failed.
     """
 
-    def __init__(self, seconds: float, family: int = 0, skipped: int = 0, sent: threading.Event | None = None) -> None:
-        self.connected = self.cancelled = False
-        self.family, self.skipped, self.certificate = family, skipped, b""
+    def __init__(self, seconds: float, way: Way | None = None, sent: threading.Event | None = None) -> None:
+        self.connected = self.reuses = self.cancelled = False
+        self.way, self.certificate = way, b""
         self.sent = sent or threading.Event()
         self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
@@ -62,13 +68,13 @@ class ActiveRequest:
         return self
 
     def __exit__(self, *error: object) -> None:
-        _of_thread.request = None
+        del _of_thread.request
         self.sent.set()
         DEADLINES.remove(self)
         self._use(None)
 
-    def attach(self, connection: Any) -> None:
-        """Attaches a socket, so that `cancel` can shut it down.
+    def attach(self, connection: socket.socket | None) -> None:
+        """Attaches a socket, if there is one yet, so that `cancel` can shut it down.
 
         It keeps a duplicate, which still works after the ssl module has taken over the socket (from the handshake on),
         and after http.client has closed its own but still reads the response.
@@ -76,14 +82,11 @@ class ActiveRequest:
         Raises:
             TimeoutError: the request is cancelled, or past its deadline.
         """
-        self._use(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, socket.dup(connection.fileno())))
-        self.check()
-        self.connected = True
-
-    def check(self) -> None:
-        """Raises TimeoutError if the request is cancelled or past its deadline."""
+        if connection is not None:
+            self._use(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, socket.dup(connection.fileno())))
         if self.cancelled or time.monotonic() > self.deadline:
             raise TimeoutError("this request has timed out")
+        self.connected = connection is not None
 
     def cancel(self) -> None:
         """Shuts the connection down. A thread that waits for the server wakes up at once."""
@@ -162,28 +165,33 @@ class _Cancellable:
     debuglevel = 0
     """Overrides the setting of http.client that would print the token."""
 
+    _is_used = False
+    """Whether a request was sent on its present socket."""
+
     def _new_conn(self) -> socket.socket:
-        request: ActiveRequest | None = getattr(_of_thread, "request", None)
+        request: ActiveRequest = _of_thread.request
         name = self._dns_host
         try:
-            if request is not None and request.family:
-                self._dns_host = _address_of(name, request.family, request.skipped)
+            if request.way is not None and request.way.family:
+                self._dns_host = _address_of(name, request.way.family, request.way.skipped)
             made: socket.socket = super()._new_conn()  # type: ignore[misc]
         finally:
             self._dns_host = name
         try:
-            _attach(made)
+            request.attach(made)
         except OSError:  # a TimeoutError is one
             made.close()
             raise
+        self._is_used = False
         return made
 
     def request(self, *args: Any, **options: Any) -> None:
-        _attach(self.sock)  # type: ignore[attr-defined]
+        request: ActiveRequest = _of_thread.request
+        request.attach(self.sock)  # type: ignore[attr-defined]
+        request.reuses = self._is_used and request.connected
         super().request(*args, **options)  # type: ignore[misc]
-        request: ActiveRequest | None = getattr(_of_thread, "request", None)
-        if request is not None:
-            request.sent.set()
+        self._is_used = True
+        request.sent.set()
 
 
 def _address_of(name: str, family: int, skipped: int) -> str:
@@ -198,14 +206,6 @@ def _address_of(name: str, family: int, skipped: int) -> str:
     return str(found[0][4][0])
 
 
-def _attach(connection: Any) -> None:
-    request: ActiveRequest | None = getattr(_of_thread, "request", None)
-    if request is not None and connection is not None:
-        request.attach(connection)
-    elif request is not None:
-        request.check()
-
-
 class _PlainConnection(_Cancellable, HTTPConnection):
     pass
 
@@ -213,9 +213,8 @@ class _PlainConnection(_Cancellable, HTTPConnection):
 class _SecureConnection(_Cancellable, HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        request: ActiveRequest | None = getattr(_of_thread, "request", None)
-        if request is not None and not self.is_verified and isinstance(self.sock, ssl.SSLSocket):
-            request.certificate = self.sock.getpeercert(binary_form=True) or b""
+        if not self.is_verified and isinstance(self.sock, ssl.SSLSocket):
+            _of_thread.request.certificate = self.sock.getpeercert(binary_form=True) or b""
             self.is_verified = True  # so that urllib3 does not warn: without a token there is nothing to protect
 
 
@@ -271,26 +270,26 @@ class TrustedCertificates:
             return self._contexts[file, folder]
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter that uses these connections and contexts."""
+class _Cancelling:
+    """What makes an adapter of requests use these connections and contexts."""
 
     def __init__(self, connections_per_host: int, trusted: TrustedCertificates) -> None:
         self._trusted, self._preparing = trusted, threading.Lock()
-        super().__init__(pool_maxsize=connections_per_host, max_retries=0)
+        super().__init__(pool_maxsize=connections_per_host, max_retries=0)  # type: ignore[call-arg]
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        super().init_poolmanager(*args, **options)  # type: ignore[misc]
+        self.poolmanager.pool_classes_by_scheme = _POOLS  # type: ignore[attr-defined]
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options)
+        manager = super().proxy_manager_for(proxy, **options)  # type: ignore[misc]
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         with self._preparing:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[misc]
             paths = conn.ca_certs, conn.ca_cert_dir
             if cert or paths == (None, None):
                 return
@@ -312,20 +311,47 @@ def options_for(way: Way) -> dict[str, Any]:
     return options
 
 
-def open_session(connections_per_host: int, trusted: TrustedCertificates) -> requests.Session:
+def _session_class() -> type[requests.Session]:
+    """Not one that replaces it, as that of requests_cache does: it would store the tokens of a list on disk."""
+    bases = getattr(requests.Session, "__mro__", ())  # a function or a mock has none
+    return next((kind for kind in bases if kind.__module__ == "requests.sessions"), requests.Session)
+
+
+def changed_by() -> str:
+    """The file of the code that replaced a part of requests in this process, such as a startup file; "" if none did."""
+    kind, own = _session_class(), os.path.join(os.path.dirname(requests.__file__), "")
+    classes = kind, HTTPAdapter, Request, PreparedRequest, Response
+    parts = [kind, *(getattr(one, name) for one in classes for name in vars(one))]
+    codes = (getattr(part, "__code__", None) for part in parts if callable(part) and not isinstance(part, type))
+    files = (str(getattr(code, "co_filename", "a mock")) for code in codes)
+    return next((file for file in files if not file.startswith(own)), "")
+
+
+def _as_installed() -> ModuleType:
+    """A second copy of `requests.sessions`, in which nothing was replaced."""
+    name = "_requests_as_installed"
+    package = sys.modules.setdefault(name, ModuleType(name))
+    package.__path__ = requests.__path__
+    warnings.simplefilter("ignore", DependencyWarning)  # as requests itself does, since PySocks may be missing
+    return importlib.import_module(f"{name}.sessions")
+
+
+def open_session(connections_per_host: int, trusted: TrustedCertificates, way: Way | None = None) -> requests.Session:
     """A session that uses this computer's proxies, certificates and `.netrc`, as caveclient does.
 
-    It keeps no cookies, retries nothing, and asks for uncompressed responses.
+    It keeps no cookies, follows no advice to retry, and asks for compressed responses, as caveclient does.
     """
-    session = requests.Session()
+    copy = _as_installed() if way is not None and way.as_installed else None
+    session: requests.Session = copy.Session() if copy else _session_class()()
     version = sys.modules["cave_magic"].__version__  # the package is loaded before its modules, and imports them
     session.headers["User-Agent"] = f"cave-magic/{version} {session.headers['User-Agent']!s}"
-    session.headers["Accept-Encoding"] = "identity"
+    session.headers["Accept-Encoding"] = "gzip"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     if harmful_netrc():
         session.auth = lambda request: request  # else requests reads that file
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(connections_per_host, trusted)
+    kinds = _Cancelling, copy.HTTPAdapter if copy else HTTPAdapter
+    adapter = type("Adapter", kinds, {})(connections_per_host, trusted)
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)
     return session

@@ -29,18 +29,14 @@ def tokens_page(server: str) -> str:
     return f"{server}/sticky_auth/settings/tokens"
 
 
-def info_page(server: str) -> str:
-    """The page that lists the datastacks. It removes a token from its URL, and shows none."""
-    return f"{server}/info/"
-
-
 def terms_page(server: str, number: int, back: str = "") -> str:
     """The page to accept terms of service; built here, never taken from a response.
 
     Without a redirect URL middle_auth 2.30 ends in "Internal Server Error", although the acceptance counts. It adds the
-    token to the query of that URL. `back` is the URL of our receiver; without it the browser stays on that server.
+    token to the query of that URL. `back` is the URL of our receiver; without it the browser stays on that server, on
+    the page that lists the datastacks, which removes the token from its URL and shows none.
     """
-    redirect = quote(back or info_page(server), safe=":/")
+    redirect = quote(back or f"{server}/info/", safe=":/")
     return f"{server}/sticky_auth/api/v1/tos/{number}/accept?redirect={redirect}"
 
 

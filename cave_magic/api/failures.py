@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import islice
@@ -27,13 +30,15 @@ class Failure(Enum):
     CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
     KEY_LOG = "was not contacted: the file that SSLKEYLOGFILE names cannot be written"
     HANDSHAKE = "and this computer could not agree on a secure connection (TLS)"
-    NOT_TLS = "does not speak https: the address should begin with http://"
+    NOT_TLS = "does not speak https"
     NOT_HTTP = "responds, but speaks neither http nor https"
     HEADERS = "sends headers that a client does not accept"
     PROXY = "is unreachable through the configured proxy"
     SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, and PySocks is not installed"
     INCOMPLETE = "closed the connection in the middle of its response"
+    UNREADABLE = "sent a response that cannot be read"
     UNSENDABLE = "was not contacted: the token cannot be sent in a header"
+    SYSTEM = "could not be contacted: the system of this computer reported an error"
     UNKNOWN = "could not be contacted"
 
 
@@ -42,6 +47,9 @@ UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 
 UNSENDABLE = frozenset({"InvalidHeader", "UnicodeEncodeError"})
 """What requests and http.client raise for a token that cannot be a header."""
+
+_NO_NETWORK = ("NETDOWN", "NETUNREACH", "HOSTDOWN", "HOSTUNREACH")
+"""Error numbers if there is no network, or no way to a host. macOS has the host down where Linux has no route to it."""
 
 _BY_KIND = (
     ({"urllib3.InvalidHeader"}, Failure.HEADERS),  # two different lengths; requests wraps it in its own `InvalidHeader`
@@ -56,24 +64,26 @@ _BY_KIND = (
     ({"ConnectTimeoutError", "ConnectTimeout"}, Failure.CONNECT_TIMEOUT),
     ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Failure.NO_RESPONSE),
     ({"ConnectionRefusedError"}, Failure.REFUSED),
+    ({"ContentDecodingError", "DecodeError"}, Failure.UNREADABLE),
     ({"ChunkedEncodingError", "IncompleteRead"}, Failure.INCOMPLETE),
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
     ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
     ({"LineTooLong", "HTTPException"}, Failure.HEADERS),  # http.client: 100 headers of 65,536 characters
     ({"UnicodeDecodeError"}, Failure.HEADERS),  # a `Location` that is not text
+    ({f"{of}E{what}" for of in ("", "WSA") for what in _NO_NETWORK}, Failure.UNREACHABLE),
 )
-"""Names of exceptions, some with their package, and the failure if one of them is among the causes. The first match
-counts."""
+"""Names of exceptions, some with their package, or of their error numbers, and the failure if one of them is among the
+causes. The first match counts."""
 
-_OF_PROXY = (
-    ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
-    ({"ConnectTimeoutError", "ConnectTimeout"}, "the connection to it timed out"),
-    ({"ConnectionRefusedError"}, "nothing is listening there"),
-    ({"SSLError"}, "its secure connection (TLS) failed"),
-    ({"ReadTimeoutError", "TimeoutError"}, "it did not respond"),
-    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, "it closed the connection"),
-)
-"""Names of exceptions, and what they say about a proxy."""
+_OF_PROXY = {
+    Failure.NAME_NOT_FOUND: "its name does not resolve",
+    Failure.CONNECT_TIMEOUT: "the connection to it timed out",
+    Failure.REFUSED: "nothing is listening there",
+    Failure.TLS: "its secure connection (TLS) failed",
+    Failure.NO_RESPONSE: "it did not respond",
+    Failure.RESET: "it closed the connection",
+}
+"""What another failure among the causes says about a proxy."""
 
 PROXY_LOGIN = "the proxy returned HTTP 407"
 """The reason if a proxy rejects a tunnel because of the user name and password."""
@@ -111,38 +121,59 @@ LONGEST = 20_000
 LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
 """Packages whose errors are explained."""
 
+_OF_PYTHON = LIBRARIES | sys.stdlib_module_names
+"""Modules and packages that pass on an error of the system as it is."""
+
 _MOST = 50
 """How many exceptions are looked at, and how many arguments and members of each."""
-
-_NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
     """The failure that an exception of requests means, and a short reason without URLs or header values, or "".
 
-    The reason for an unknown one is its type and the module that raised it, such as that of a mock.
+    The reason for an unknown one is its type and the module that raised it, such as that of a mock; an error of the
+    system that such a module raised counts as unknown, too.
     """
     chain = list(causes(error))
-    types = [type(one) for one in chain]
-    kinds = {name for one in types for name in (one.__name__, f"{one.__module__.partition('.')[0]}.{one.__name__}")}
+    kinds = set[str]().union(*map(_names_of, chain))
     text = " ".join(str(one)[:LONGEST] for one in chain)
-    for words, failure, reason in _BY_TEXT:
-        if words in text:
-            return failure, reason
-    failure = next((failure for names, failure in _BY_KIND if kinds & names), Failure.UNKNOWN)
-    if failure is Failure.PROXY:
-        tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
-        reason = next((reason for names, reason in _OF_PROXY if kinds & names), "")
-        return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else reason
+    if said := next(((failure, reason) for words, failure, reason in _BY_TEXT if words in text), None):
+        return said
+    found = [failure for names, failure in _BY_KIND if kinds & names] or [Failure.UNKNOWN]
+    failure = found[0]
     if failure is Failure.TLS:
         return next((kind, reason) for words, kind, reason in _TLS if re.search(words, text))
-    if failure is not Failure.UNKNOWN:
-        return failure, ""
-    if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
-        return Failure.UNREACHABLE, ""
-    *_, raised_in = "", *(module for module, _ in frames_of(error.__traceback__))
+    if failure is Failure.PROXY:
+        tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
+        reason = next((_OF_PROXY[one] for one in found if one in _OF_PROXY), "")
+        return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else reason
+    number = next((number for number in map(_number_of, chain) if number), 0)
+    if failure is Failure.UNKNOWN and number and _place(error).partition(".")[0] in _OF_PYTHON:
+        return Failure.SYSTEM, os.strerror(number)
+    return failure, _type_and_place(error) if failure is Failure.UNKNOWN else ""
+
+
+def _names_of(error: BaseException) -> set[str]:
+    """The name of its class, without and with the package; that of its error number on this system."""
+    name, package = type(error).__name__, type(error).__module__.partition(".")[0]
+    return {name, f"{package}.{name}", errno.errorcode.get(_number_of(error), "")}
+
+
+def _number_of(error: BaseException) -> int:
+    """The error number of the system in an exception; 0 without one: `OSError("a", "b")` has a text in its place."""
+    number = error.errno if isinstance(error, OSError) else 0
+    return number if isinstance(number, int) and number in errno.errorcode else 0
+
+
+def _place(error: BaseException) -> str:
+    """The module that raised an exception."""
+    return ["", *(module for module, _ in frames_of(error.__traceback__))][-1]
+
+
+def _type_and_place(error: BaseException) -> str:
+    raised_in = _place(error)
     is_odd = raised_in.partition(".")[0] in ("", "importlib", *LIBRARIES) or not re.fullmatch(r"[\w.]{1,60}", raised_in)
-    return failure, type(error).__name__ + ("" if is_odd else f" in {raised_in}")
+    return type(error).__name__ + ("" if is_odd else f" in {raised_in}")
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:

@@ -33,6 +33,9 @@ CONNECTIONS_PER_HOST = 6
 MAX_BODY = 2_000_000
 """Bytes of a body that are read. The longest real one (a list of all datastacks) has a few thousand."""
 
+MISSING = "part of it is missing"
+"""Why a body is incomplete if the connection was closed."""
+
 MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
@@ -55,6 +58,7 @@ class Way:
         skipped: how many addresses of that kind are left out.
         uses_netrc: whether requests may send a password from a `.netrc` file.
         made_up_token: whether it carries a made-up token, to find out whether tokens arrive.
+        as_installed: whether it is sent by requests as it is installed, without what was replaced in this process.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -64,6 +68,7 @@ class Way:
     skipped: int = 0
     uses_netrc: bool = True
     made_up_token: bool = False
+    as_installed: bool = False
 
 
 def import_connections() -> ModuleType:
@@ -104,31 +109,8 @@ class Session:
         self.close()
 
     def get(self, url: str, token: Token | None = None, *, seconds: float = 5.0) -> Response:
-        """Sends one request. Never raises, and never takes much longer than its timeout.
-
-        Only name resolution can take longer, because nothing can interrupt it: use a thread (`Batch`).
-
-        Args:
-            url: the whole URL; it never contains the token.
-            token: sent in the header of its format, to this host only.
-            seconds: the timeout for connecting, headers and body together.
-        """
-        return self._request("GET", url, token, seconds)
-
-    def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
-        """Sends a request in another way, on a connection of its own, and never with a real token. Otherwise as `get`.
-
-        `masked`: a token that the server got before, which is masked in the response.
-        """
-        return self._request("GET", url, None, seconds, way=way, masked=masked)
-
-    def post(self, url: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
-        """Sends JSON. Otherwise as `get`."""
-        return self._request("POST", url, token, seconds, data)
-
-    def delete(self, url: str, token: Token, *, seconds: float = 5.0) -> Response:
-        """Sends a DELETE request. Otherwise as `get`."""
-        return self._request("DELETE", url, token, seconds)
+        """Sends a GET request, as `request` does."""
+        return self.request("GET", url, token, seconds)
 
     def unfinished(self, url: str, token: Token | None) -> Response:
         """The response of a request that has timed out."""
@@ -147,7 +129,7 @@ class Session:
             self._session.close()
             import_connections().DEADLINES.rest()
 
-    def _request(
+    def request(
         self,
         method: str,
         url: str,
@@ -157,6 +139,19 @@ class Session:
         way: Way | None = None,
         masked: Token | None = None,
     ) -> Response:
+        """Sends one request. Never raises, and never takes much longer than its timeout.
+
+        Only name resolution can take longer, because nothing can interrupt it: use a thread (`Batch`). Nothing is sent
+        twice but a GET request whose connection served another one before and was closed without a response.
+
+        Args:
+            url: the whole URL; it never contains the token.
+            token: sent in the header of its format, to this host only.
+            seconds: the timeout for connecting, headers and body together.
+            data: sent as JSON.
+            way: another way to send it, on a connection of its own, and never with a real token.
+            masked: a token that the server got before, which is masked in the response.
+        """
         parsed = parse_url(url)
         if parsed is None or parsed.has_credentials:
             return Response(url=display_url(url), failure=Failure.INVALID_URL)
@@ -183,6 +178,8 @@ class Session:
                 response = _unfinished(url, request.connected)
             else:
                 response = _failed(url, error, token or masked)
+                if response.failure is Failure.RESET and request is not None and request.reuses and method == "GET":
+                    response = self.get(url, token, seconds=start + seconds - time.monotonic())
         return replace(response, seconds=time.monotonic() - start)
 
     def _open(
@@ -195,8 +192,8 @@ class Session:
                 return None
             self._trusted = self._trusted or connections.TrustedCertificates()
             if way is not None:
-                self._tries.append(connections.ActiveRequest(seconds, way.family, way.skipped))
-                return connections.open_session(1, self._trusted), self._tries[-1]
+                self._tries.append(connections.ActiveRequest(seconds, way))
+                return connections.open_session(1, self._trusted, way), self._tries[-1]
             self._session = self._session or connections.open_session(CONNECTIONS_PER_HOST, self._trusted)
             self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
             return self._session, self._requests[url, token]
@@ -217,7 +214,7 @@ def _failed(url: str, error: BaseException, token: Token | None) -> Response:
 
 def _response(url: str, received: requests.Response, request: ActiveRequest, token: Token | None) -> Response:
     raw, problem = _read(received, request)
-    text = raw.decode("utf-8-sig", errors="replace")
+    text = raw.decode("utf-8", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
     form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
     failure, location, certificate, date = None, NOTHING, None, parse_date(received.headers.get("Date", ""))
@@ -226,7 +223,8 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
 
         certificate = certificate_in(request.certificate)
     if problem and received.status_code < 400:
-        failure = Failure.TOO_SLOW if request.cancelled else Failure.INCOMPLETE
+        failure = Failure.INCOMPLETE if problem == MISSING else Failure.UNREADABLE
+        failure = Failure.TOO_SLOW if request.cancelled else failure
     if received.is_redirect:
         location = Untrusted(display_page(redact_token(received.headers["Location"], token), url))
     return Response(
@@ -247,7 +245,7 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
 
 def netrc_for(url: str) -> str:
     """The `.netrc` file with a password for this host, which caveclient would send instead of the token, or ""."""
-    with suppress(Exception):  # a broken requests sends nothing
+    with suppress(Exception, SystemExit):  # a broken requests, or a script in its place, sends nothing
         if harmful_netrc():
             return ""
         from requests.utils import NETRC_FILES, get_netrc_auth
@@ -260,9 +258,18 @@ def netrc_for(url: str) -> str:
 
 def proxy_for(url: str) -> str:
     """The address of the proxy that requests would use for this URL, which may contain a password; "" for none."""
-    from requests.utils import get_environ_proxies, select_proxy
+    with suppress(Exception, SystemExit):  # as in `netrc_for`
+        from requests.utils import get_environ_proxies, select_proxy
 
-    return select_proxy(url, get_environ_proxies(url)) or ""
+        return select_proxy(url, get_environ_proxies(url)) or ""
+    return ""
+
+
+def changed_by() -> str:
+    """The file of the code that replaced a part of requests in this process; "" if none did."""
+    with suppress(Exception, SystemExit):  # as in `netrc_for`
+        return str(import_connections().changed_by())
+    return ""
 
 
 def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
@@ -270,26 +277,24 @@ def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, s
 
     `_decompress` does what urllib3 would do, so that a small body cannot become a large one in memory.
     """
-    parts: list[bytes] = []
-    size = 0
+    raw = b""
     try:
-        while size <= MAX_BODY and (part := received.raw.read(65536, decode_content=False)):
-            parts.append(part)
-            size += len(part)
+        while len(raw) <= MAX_BODY and (part := received.raw.read(65536, decode_content=False)):
+            raw += part
     except Exception:
         if not request.cancelled:
             raise
     if request.cancelled:
-        return b"".join(parts), "it was too slow"
-    if size > MAX_BODY:
-        return b"".join(parts), "it is too long"
+        return raw, "it was too slow"
+    if len(raw) > MAX_BODY:
+        return raw, "it is too long"
     if getattr(received.raw, "length_remaining", 0):
-        return b"".join(parts), "part of it is missing"
-    return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
+        return raw, MISSING
+    return _decompress(raw, received.headers.get("Content-Encoding", ""))
 
 
 def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+    if not raw or encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return raw, ""
     import zlib
 
@@ -300,14 +305,13 @@ def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
         return b"", "it cannot be decompressed"
     if decompressor.eof:
         return text, ""
-    return text, "it is too long" if decompressor.unconsumed_tail else "a part is missing"
+    return text, "it is too long" if decompressor.unconsumed_tail else MISSING
 
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:
-    try:
+    with suppress(ValueError, RecursionError):
         return redact_token(json.loads(text, object_hook=_with_hidden_tokens), token), True
-    except (ValueError, RecursionError):
-        return None, False
+    return None, False
 
 
 def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
@@ -319,8 +323,10 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
 def _form(text: str, encoding: str) -> str:
     """The kind of a body that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
     start = text[:1000]
-    if re.match(r"\s*<[!?a-zA-Z]", start):
+    if re.match(r"\ufeff?\s*<[!?a-zA-Z]", start):
         return PAGE
+    if start.startswith("\ufeff"):
+        return "text after a byte order mark, which caveclient cannot read"
     unreadable = sum(one == "\ufffd" or not (one.isprintable() or one.isspace()) for one in start)
     if unreadable > len(start) / 10:
         name = encoding if re.fullmatch(r"[A-Za-z0-9-]{1,12}", encoding) else "something unknown"

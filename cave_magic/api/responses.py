@@ -40,21 +40,14 @@ MEMORY_SECONDS = 300
 VIEW = "view"
 """The permission to read, as the auth server names it."""
 
-KNOWN_CODES = (
-    "invalid_token",
-    "no_token",
-    "bad_auth_header",
-    "missing_tos",
-    "missing_permission",
-    "invalid_table_id",
-)
-"""The `error` codes in the servers' JSON (middle_auth_client 3.19)."""
-
 NOT_RECEIVED = ("no_token", "bad_auth_header")
 """The codes of a service that got no token, or something else in its place."""
 
 REFUSALS = ("invalid_token", *NOT_RECEIVED)
 """The codes that reject a token, or whatever was sent instead of one."""
+
+KNOWN_CODES = (*REFUSALS, "missing_tos", "missing_permission", "invalid_table_id")
+"""The `error` codes in the servers' JSON (middle_auth_client 3.19)."""
 
 REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
 """How the message of a 500 begins if it stands for another status: `404 Not Found: version 9 not found in d`."""
@@ -108,10 +101,14 @@ class Response:
         return host_of(self.url)
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The JSON object in its body, or {}."""
+        return self.body if isinstance(self.body, dict) else {}
+
+    @property
     def error(self) -> Untrusted:
         """The `error` code in the JSON, known or not."""
-        value = self.body.get("error") if isinstance(self.body, dict) else None
-        return Untrusted(value) if isinstance(value, str) else NOTHING
+        return Untrusted(_text(self.fields.get("error")))
 
     @property
     def code(self) -> str:
@@ -121,14 +118,13 @@ class Response:
     @property
     def data(self) -> dict[str, Any]:
         """The details that come with the `error` code, or {}."""
-        value = self.body.get("data") if isinstance(self.body, dict) else None
+        value = self.fields.get("data")
         return value if isinstance(value, dict) else {}
 
     @property
     def message(self) -> Untrusted:
         """The sentence in the JSON of an error: the `message`, or the whole of it."""
-        value = self.body.get("message") if isinstance(self.body, dict) else self.body
-        return Untrusted(value) if isinstance(value, str) else NOTHING
+        return Untrusted(_text(self.fields.get("message") if self.fields else self.body))
 
     @property
     def rejects(self) -> bool:
@@ -141,8 +137,8 @@ class Response:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is JSON with status 200."""
-        return self.status == 200 and self.is_json
+        """Whether it is JSON with a status of success, as caveclient accepts it: a proxy may turn 200 into 203."""
+        return self.status // 100 == 2 and self.is_json
 
     @property
     def is_of_a_service(self) -> bool:
@@ -158,15 +154,16 @@ class Response:
             return line(f"{self.host} redirects to ", sanitize(self.location), f" (HTTP {self.status})")
         returned = f"{self.host} returned HTTP {self.status}"
         if self.error:
-            said = line(self.code or sanitize(self.error, 40))
+            message = line(" (", sanitize(self.message, 80), ")") if self.message and not self.code else ()
+            said = line(self.code or sanitize(self.error, 40), message)
         else:
-            said = line(sanitize(json.dumps(self.body, default=repr) if self.is_json else self._words_of_page, 80))
+            said = line(sanitize(json.dumps(self.body, default=repr) if self.is_json else self.words, 80))
         if said:
             return line(returned, ": ", said)
         return line(returned, f" with {self.form}" if self.form else " and no content")
 
     @property
-    def _words_of_page(self) -> Untrusted:
+    def words(self) -> Untrusted:
         """The opening without the status, and without repetitions: web servers write both as title and as heading."""
         text = self.opening.without(rf"(?<!\S){self.status}\s+(?=[A-Z])")
         return text.without(r"(\b.{3,}\S)(?=\s+\1\b)")
@@ -241,11 +238,6 @@ class Account:
         """Whether it may read a dataset."""
         return VIEW in self.permissions.get(dataset, ())
 
-    @property
-    def may_view_something(self) -> bool:
-        """Whether it may read any dataset, once the terms of service are accepted."""
-        return any(VIEW in rights for rights in self.before_terms.values())
-
     def terms_for(self, dataset: str) -> Terms | None:
         """The terms to accept before it may read a dataset; None if something else is missing, or nothing."""
         if self.may_view(dataset) or VIEW not in self.before_terms.get(dataset, ()):
@@ -268,15 +260,15 @@ def is_cave(response: Response) -> bool:
     """Whether a response comes from a working CAVE service, even if it denies access."""
     if response.failure is not None or not response.is_json or response.status >= 500 or response.location:
         return False
-    if response.status == 200 or response.error:
+    if response.is_good or response.error:
         return True
-    return response.status != 429 and isinstance(response.body, dict) and "message" in response.body
+    return response.status != 429 and "message" in response.fields
 
 
 def account_in(response: Response, server: str) -> Account | None:
     """The account in a response of `endpoints.identity_url`; None if there is none in it."""
-    body = response.body
-    if not response.is_good or not isinstance(body, dict) or not {"email", "name", "id"} & set(body):
+    body = response.fields
+    if not response.is_good or not {"email", "name", "id"} & set(body):
         return None
     number = body.get("id")
     return Account(
@@ -353,8 +345,7 @@ def lacks_datastack(response: Response) -> bool:
 
 def local_server_in(response: Response) -> str:
     """The data server's address in a response about a datastack; "" if there is none that is safe to contact."""
-    value = response.body.get("local_server") if response.is_good and isinstance(response.body, dict) else None
-    return _safe_address(value) if isinstance(value, str) else ""
+    return _safe_address(_text(response.fields.get("local_server"))) if response.is_good else ""
 
 
 @lru_cache  # a hundred datastacks have five data servers
@@ -367,8 +358,7 @@ def _safe_address(value: str) -> str:
 
 def dataset_in(response: Response) -> str:
     """The dataset that a 403 is about, as the auth server names it, or ""."""
-    named = response.data.get("auth_dataset")
-    return sanitize(named, 80).text if isinstance(named, str) else ""
+    return sanitize(_text(response.data.get("auth_dataset")), 80).text
 
 
 def contradicts(account: Account, info: Response, dataset: str) -> bool:
@@ -391,12 +381,12 @@ def contradicts(account: Account, info: Response, dataset: str) -> bool:
         return account.may_view(refused) or account.terms_for(refused) is not None
     if not local_server_in(info):
         return False
-    return not account.may_view(dataset) if dataset else not account.may_view_something
+    return not (account.may_view(dataset) if dataset else any(VIEW in one for one in account.before_terms.values()))
 
 
 def version_in(response: Response) -> str:
     """The version number in a response of a version route, or ""."""
-    if response.status != 200:
+    if response.status // 100 != 2:
         return ""
     text = Untrusted(response.body) if isinstance(response.body, str) else response.opening
     return text.extract(r"\d+(?:\.\d+)+")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..token import Token
@@ -33,20 +34,20 @@ def create_token(
         response = session.get(create_token_url(server), token, seconds=seconds)
     else:
         data = {"description": description[:MAX_DESCRIPTION]}
-        response = session.post(tokens_url(server), token, data, seconds=seconds)
+        response = session.request("POST", tokens_url(server), token, seconds, data)
     return replace(response, body=Token(response.body)) if isinstance(response.body, str) else response
 
 
-def revoke_permanent(session: Session, server: str, token: Token, number: int, seconds: float) -> Response:
-    """Revokes the permanent token with this id, authorised by any token of the same account."""
-    return session.delete(token_url(server, number), token, seconds=seconds)
+def revoke_permanent(
+    session: Session, server: str, token: Token, left: Callable[[], float], by: Token | None = None
+) -> Response:
+    """Revokes a permanent token, authorized by itself or `by` another one of its account; `left` gives each timeout.
 
-
-def revoke_itself(session: Session, server: str, token: Token, seconds: float) -> Response:
-    """Revokes a permanent token that has just been created, so its id is not known yet."""
-    response = session.get(tokens_url(server), token, seconds=seconds)
+    Returns the response; if the token is not in the list of permanent tokens, that with the list.
+    """
+    response = session.get(tokens_url(server), by or token, seconds=left())
     number = next((listed.number for listed in listed_tokens_in(response) or () if listed.token == token), None)
-    return response if number is None else revoke_permanent(session, server, token, number, seconds)
+    return response if number is None else session.request("DELETE", token_url(server, number), by or token, left())
 
 
 def is_revoked(response: Response) -> bool:

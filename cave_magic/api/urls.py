@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
@@ -51,10 +52,9 @@ class Url:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this computer."""
-        try:
+        with suppress(ValueError):
             return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return self.host == "localhost"
 
     @property
     def host_port(self) -> tuple[str, int | None]:
@@ -160,11 +160,10 @@ def display_url(text: object) -> str:
 
 def display_page(text: str, base: str) -> str:
     """The URL of a page, safe to show: with its path, without credentials, query and fragment; it may be relative."""
-    try:
-        url = parse_url(urljoin(base, text))
-    except ValueError:
-        url = None
-    return sanitize(url.normal + url.path, 100).text if url else UNREADABLE
+    with suppress(ValueError):
+        if url := parse_url(urljoin(base, text)):
+            return sanitize(url.normal + url.path, 100).text
+    return UNREADABLE
 
 
 def holds_secret(value: object) -> bool:
@@ -182,10 +181,9 @@ def name_for_files(server: str) -> str:
     Source: caveclient 8.2, `auth.server_token_filename`: everything between `//` and the path, with capitals and
     `user:password@`, after adding `https://` to a URL without a scheme.
     """
-    try:
+    with suppress(ValueError):
         return urlsplit(server if urlsplit(server).scheme else f"https://{server}").netloc
-    except ValueError:
-        return ""
+    return ""
 
 
 def display_file_name(name: str) -> str:

@@ -22,7 +22,6 @@ from ..errors import CaveMagicError, NoToken, TokenNotSaved, TokenNotSent
 from ..token import Token
 from . import cluster
 from . import next_steps as lines
-from .connection import plain_among
 
 _PATIENCE = 5.0
 """How many seconds to wait for all workers to say whether they have this package."""
@@ -149,7 +148,7 @@ async def _send(client: Any, plugin: CaveAccess, name: str, idempotent: bool) ->
         TokenNotSaved: a worker could not save it.
     """
     scheduler, *workers = await cluster.addresses_of(client)
-    plain = plain_among((cluster.address_of(client), scheduler, *workers))
+    plain = cluster.plain_among((cluster.address_of(client), scheduler, *workers))
     if plain and not plugin._allow_plain:
         raise TokenNotSent(
             f"the connection to {plain[0]} is not encrypted, so the token was not sent. Next: ",

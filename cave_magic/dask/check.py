@@ -16,7 +16,6 @@ from ..doctor.report import Report
 from ..errors import BadInput
 from ..ui.frontend import OnWait
 from . import cluster, look, next_steps
-from .connection import plain_among
 from .report import MISSING, WorkerGroup, WorkersReport, group_of, merged
 
 MARGIN = 1.0
@@ -33,29 +32,25 @@ class _Answers:
 
     Attributes:
         addresses: those of the scheduler, as it says itself, and of the workers.
-        waiting: the addresses of the workers that have not answered.
-        facts: address -> what it says about itself, or why it cannot.
-        ahead: address -> how many seconds its clock is ahead of the one here.
+        facts: address -> what it says about itself, with how many seconds its clock is `ahead`, or why it cannot.
         checks: kind of worker -> the report of the one that contacted the servers, or None until it arrives.
     """
 
     def __init__(self, own: object) -> None:
         self.addresses: tuple[str, ...] = ()
-        self.waiting: set[str] = set()
         self.facts: dict[str, dict[str, Any]] = {}
-        self.ahead: dict[str, float] = {}
         self.checks: dict[object, dict[str, Any] | None] = {own: None}
 
     @property
     def late(self) -> list[str]:
         """What it is waiting for, in words."""
-        return [f"{len(self.waiting)} workers"] if self.waiting else ["the checks of the workers"]
+        left = len(self.addresses[1:]) - len(self.facts)
+        return [f"{left} workers"] if left else ["the checks of the workers"]
 
     async def collect(self, client: Any, names: Sequence[str], server: str, key: bytes, seconds: float) -> None:
         """Asks all workers for their facts, and one of each kind for its check; ends by the timeout."""
         deadline = time.monotonic() + seconds
         self.addresses = await cluster.addresses_of(client)
-        self.waiting.update(self.addresses[1:])
         limit = asyncio.Semaphore(cluster.AT_ONCE)
 
         async def look_at(address: str) -> None:
@@ -63,10 +58,9 @@ class _Answers:
                 sent = time.time()
                 said = await cluster.ask(client, address, "facts", names, server, key)
             self.facts[address] = said
-            self.waiting.discard(address)
             if "unable" in said:
                 return
-            self.ahead[address] = said["clock"] - (sent + time.time()) / 2
+            said["ahead"] = said["clock"] - (sent + time.time()) / 2
             if (kind := _kind(said)) not in self.checks:
                 self.checks[kind] = None
                 left = max(deadline - time.monotonic() - MARGIN, MARGIN)
@@ -78,7 +72,7 @@ class _Answers:
             _, late = await asyncio.wait(tasks, timeout=max(deadline - time.monotonic(), 0))
             for task in late:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)  # a worker that fails stays in `waiting`
+            await asyncio.gather(*tasks, return_exceptions=True)  # a worker that fails has no facts
 
 
 def _kind(facts: Mapping[str, Any]) -> object:
@@ -126,7 +120,7 @@ def check_workers(
             datastacks=own.datastacks,
             groups=groups,
             here=own.ok,
-            next=_next(groups, own, targets[0], typed, bool(plain_among(answers.addresses))),
+            next=_next(groups, own, targets[0], typed, bool(cluster.plain_among(answers.addresses))),
             seconds=time.monotonic() - start,
         )
 
@@ -139,7 +133,7 @@ def _groups(answers: _Answers, here: Mapping[str, Any], own: Report) -> Iterator
         elif "unable" in said:
             yield address, WorkerGroup(status=Status.FAILED, check="package", evidence=cluster.unable(said))
         else:
-            yield address, group_of(said, answers.checks[_kind(said)], here, own.to_dict(), answers.ahead[address])
+            yield address, group_of(said, answers.checks[_kind(said)], here, own.to_dict())
 
 
 def _next(groups: Sequence[WorkerGroup], own: Report, target: Target, typed: str, is_plain: bool) -> NextStep | None:

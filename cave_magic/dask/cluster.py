@@ -7,9 +7,10 @@ import concurrent.futures
 import contextlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from ..api.urls import is_on_this_computer, parse_url
 from ..doctor import next_steps
 from ..environment.installer import find_installer
 from ..errors import BadInput
@@ -25,6 +26,8 @@ AT_ONCE = 100
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx|inproc)://)?[^\s:/]+(?::\d+|/\d+/\d+)", re.IGNORECASE)
 _POLL = 0.05
 """Seconds between two checks whether the workers have answered."""
+_SAFE = ("tls", "wss", "inproc")
+"""The protocols of Dask that are encrypted, or stay in this process."""
 
 
 @contextlib.contextmanager
@@ -75,7 +78,8 @@ def _connect(client: Callable[..., Any], where: object, address: str, seconds: f
     try:
         if where == address:  # a Client that cannot connect leaves a thread behind
             with concurrent.futures.ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
-                pool.submit(asyncio.run, _knock(address, seconds / 2)).result()
+                # The timeout of Dask's `connect` does not cover the greeting of the other side.
+                pool.submit(asyncio.run, asyncio.wait_for(_knock(address, seconds / 2), seconds / 2)).result()
         return client(where, timeout=max(1.0, seconds / 2), set_as_default=False)
     except Exception as error:  # OSError, ValueError for an odd address, TypeError for TLS without certificates
         why = "does not respond"
@@ -85,15 +89,12 @@ def _connect(client: Callable[..., Any], where: object, address: str, seconds: f
 
 
 async def _knock(address: str, seconds: float) -> None:
-    """Opens a connection and closes it. The timeout of `connect` does not cover the greeting of the other side."""
+    """Opens a connection and closes it."""
     from distributed import Security
     from distributed.comm import connect
 
-    async def greet() -> None:
-        comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
-        await comm.close()
-
-    await asyncio.wait_for(greet(), seconds)
+    comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def _refuse_unusable(client: Any) -> None:
@@ -150,17 +151,9 @@ async def ask(client: Any, address: str, what: str, *arguments: object) -> dict[
     Raises:
         Exception: the worker could not be reached.
     """
-    answers = await client.run(_caller(), what, arguments, workers=[address], on_error="return")
-    answer = answers[address]
-    if isinstance(answer, BaseException):
-        raise answer
-    return dict(answer)
-
-
-def _caller() -> Callable[[str, tuple[object, ...]], Awaitable[dict[str, Any]]]:
-    """A function that is sent as code, not by name: the worker may not have this package."""
 
     async def call(what: str, arguments: tuple[object, ...]) -> dict[str, Any]:
+        # A nested function is sent as code, not by name: the worker may not have this package.
         import asyncio
         from importlib import import_module, metadata
 
@@ -175,7 +168,22 @@ def _caller() -> Callable[[str, tuple[object, ...]], Awaitable[dict[str, Any]]]:
             return {"unable": type(error).__name__, "version": version}
         return answer
 
-    return call
+    answers = await client.run(call, what, arguments, workers=[address], on_error="return")
+    answer = answers[address]
+    if isinstance(answer, BaseException):
+        raise answer
+    return dict(answer)
+
+
+def plain_among(addresses: Iterable[str]) -> tuple[str, ...]:
+    """The addresses to which a connection is neither encrypted nor within one computer, without repeats."""
+    return tuple(dict.fromkeys(one for one in addresses if _is_plain(one)))
+
+
+def _is_plain(address: str) -> bool:
+    parsed = parse_url(address)
+    protocol = parsed.scheme if parsed is not None else address.partition(":")[0].lower()
+    return protocol not in _SAFE and not (protocol in ("tcp", "ws") and is_on_this_computer(address))
 
 
 def unable(answer: Mapping[str, Any]) -> str:

@@ -19,9 +19,9 @@ from ..api.urls import host_of
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import find_target
 from ..environment.packages import version_of
-from ..environment.proxies import PROXY_VARIABLES, read_proxy_settings
+from ..environment.proxies import BUNDLES, PROXY_VARIABLES, read_proxy_settings
 
-NETWORK = (*PROXY_VARIABLES, "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file")
+NETWORK = (*PROXY_VARIABLES, "no_proxy", *map(str.lower, BUNDLES), "ssl_cert_file")
 """The variables, in lower case, that can make a request behave differently on two computers."""
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..doctor.model import NextStep, Status
-from ..doctor.report import ShownReport, mark
+from ..doctor.model import NextStep, Shown, Status
+from ..doctor.report import mark
 from ..ui.document import Block, Line, Page, Span, Table, joined, line, some_of
 from ..ui.durations import duration
 from ..ui.redact import sanitize
@@ -77,11 +77,8 @@ class WorkerGroup:
     def who(self) -> str:
         """`4 workers on node7`."""
         number = f"{len(self.workers)} worker{'s' if len(self.workers) > 1 else ''}"
-        return (
-            f"{number} on {some_of(self.hosts, MOST_NAMED)}"
-            if self.hosts
-            else f"{number} ({some_of(self.workers, MOST_NAMED)})"
-        )
+        on_hosts, named = f"on {some_of(self.hosts, MOST_NAMED)}", f"({some_of(self.workers, MOST_NAMED)})"
+        return f"{number} {on_hosts if self.hosts else named}"
 
     def to_dict(self) -> dict[str, Any]:
         """The group in `%cave_check --workers ... --json`."""
@@ -97,7 +94,7 @@ class WorkerGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersReport(ShownReport):
+class WorkersReport(Shown):
     """What `%cave_check --workers` found. It can be pickled and contains no secret.
 
     Attributes:
@@ -170,40 +167,32 @@ def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
 
 
 def group_of(
-    facts: Mapping[str, Any],
-    found: Mapping[str, Any] | None,
-    here: Mapping[str, Any],
-    own: Mapping[str, Any],
-    off: float,
+    facts: Mapping[str, Any], found: Mapping[str, Any] | None, here: Mapping[str, Any], own: Mapping[str, Any]
 ) -> WorkerGroup:
     """The group of one worker; `merged` combines the groups that say the same.
 
     Args:
-        facts: its `look.facts`.
+        facts: its `look.facts`, and by how many seconds its clock is `ahead` of the one here.
         found: its `look.check`, or None if that did not end in time.
         here, own: the same of this computer.
-        off: by how many seconds its clock is ahead of the one here.
     """
-    differs = _differences(facts, here, off)
-    host, account = _shown(facts["host"]), _account(found)
+    differs = _differences(facts, here)
+    account, ours = _account(found), _account(own)
+    if account and ours and account != ours:
+        differs = (*differs, Difference(what="account", there=account, here=ours))
+    group = WorkerGroup(hosts=(_shown(facts["host"]),), status=Status.OK, account=account, differs=differs)
     if found is None:
-        unended = "the check did not finish in time"
-        return WorkerGroup(hosts=(host,), status=Status.UNKNOWN, check="worker", evidence=unended, differs=differs)
-    if account and _account(own) and account != _account(own):
-        differs = (*differs, Difference(what="account", there=account, here=_account(own)))
+        return replace(group, status=Status.UNKNOWN, check="worker", evidence="the check did not finish in time")
     order = (Status.FAILED.value, Status.UNKNOWN.value, Status.CRASHED.value)
     bad = next((row for status in order for row in found["rows"] if row["status"] == status), None)
     if bad is None:
-        return WorkerGroup(hosts=(host,), status=Status.OK, account=account, differs=differs)
-    step = found.get("next") or {}
-    return WorkerGroup(
-        hosts=(host,),
+        return group
+    return replace(
+        group,
         status=Status(bad["status"]),
         check=str(bad["id"]).partition(":")[0],
         evidence=f"{_shown(bad['title'])}: {_shown(bad['evidence'], 400).replace(_shown(facts['home']), '~')}",
-        advice=_shown(step.get("text", ""), 1000),
-        account=account,
-        differs=differs,
+        advice=_shown((found.get("next") or {}).get("text", ""), 1000),
     )
 
 
@@ -232,7 +221,7 @@ def _together(found: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]
     return tuple(one if one.what != HOME else replace(one, there=some_of(homes, MOST_NAMED)) for one in found[0])
 
 
-def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) -> tuple[Difference, ...]:
+def _differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[Difference, ...]:
     found: list[tuple[str, str, str]] = []
     if facts["home"] != here["home"]:
         found.append((HOME, facts["home"], here["home"]))
@@ -248,7 +237,7 @@ def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) 
     if facts["network"] != here["network"]:
         theirs, ours = (", ".join(one["variables"]) or "none" for one in (facts, here))
         found.append(("network variables", theirs, ours if theirs != ours else "with other values"))
-    if abs(off) > LATEST:
+    if abs(off := facts["ahead"]) > LATEST:
         found.append(("clock", f"{duration(round(abs(off) / 60) * 60)} {'ahead' if off > 0 else 'behind'}", ""))
     return tuple(
         Difference(what=_shown(what), there=_shown(there), here=_shown(ours))

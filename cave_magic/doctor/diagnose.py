@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..api.batch import OnWait
+from ..api.failures import Failure
 from ..credentials.target import Target
-from .certainty import is_certain
 from .gather import gather, without_data_servers
 from .session import NO_NOTEBOOK, NotebookSession
 
 if TYPE_CHECKING:
     from .evidence import Evidence
     from .judge import Diagnosis
+    from .model import CheckResult
     from .report import Report
 
 DEFAULT_SECONDS = 10.0
@@ -46,7 +47,7 @@ def look(
         error: the exception of the user's last cell, if any.
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
-            check that failed is reported before that import has finished (`certainty`).
+            check that failed is reported before that import has finished (`is_certain`).
         in_detail: also find out what makes that import slow.
     """
     start = time.monotonic()
@@ -56,7 +57,7 @@ def look(
         from ..environment.caveclient_adapter import failed_call  # lazily: only after an error
         from .gather_call import follow
 
-        followed = follow(failed_call(error), wanted, wanted[0].settings)
+        followed = follow(failed_call(error), wanted)
     if followed is not None and not everything and not any(one.asked for one in wanted):
         wanted = (followed.home or followed.target,)  # the error says more than the default datastack
 
@@ -76,6 +77,31 @@ def look(
     enough = is_enough if on_rows is not None else None
     evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough, in_detail, _import_judge)
     return early[0] if early else judged(evidence)
+
+
+def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
+    """Whether the import of caveclient, which is all that is unknown, can no longer change which row comes first.
+
+    It comes early in the order of cause, because an import that fails is a cause of its own: a report that does not
+    wait for it must not hide that. So the rule is:
+
+    1. A check failed. Access is never called good before caveclient has been imported.
+    2. What failed cannot have the same cause as an import that fails: a response, or a failure of the network with a
+       known meaning. Requests are sent without caveclient, so what a server or the network says is true in any case.
+    3. Nothing makes it likely that the import fails: caveclient and its requirements are installed in the versions
+       that it accepts, requests works, and no file of the user has the name of a package. So a package that is missing
+       or too old comes first, as it does when the import is awaited. If the import fails all the same, the report still
+       names a real fault, and the next check names the import.
+    """
+    from .model import Status  # lazily: the requests are sent first
+
+    if Status.CRASHED in (statuses := {row.status for row in rows}) or Status.FAILED not in statuses:
+        return False
+    machine, responses = evidence.machine, [one for server in evidence.servers for one in server.responses]
+    is_broken = "caveclient" not in machine.versions or machine.requests_problem
+    if is_broken or machine.unmet_requirements != () or machine.shadowing_files:
+        return False
+    return all(one.failure is not Failure.UNKNOWN for one in responses)
 
 
 def _import_judge() -> Callable[..., Diagnosis]:

@@ -59,7 +59,7 @@ def _target(raised: Raised, settings: Settings) -> Target:
     call = failed_call(raised.error)
     # The frames of an error from a Dask worker have no variables: then the address says more.
     if call is not None and (call.datastack or call.server or not raised.datastack):
-        followed = follow(call, (raised.target,), settings)
+        followed = follow(call, (raised.target,))
         return replace(followed.home or followed.target, asked=False) if followed else raised.target
     server = meant_address(raised.url)
     if server not in known_servers() or (server == raised.target.server and not raised.datastack):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.responses import NOT_RECEIVED, Account, ListedToken, Response, is_cave
+from ..api.responses import NOT_RECEIVED, Account, ListedToken, Response, is_cave, local_server_in
 from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
@@ -30,7 +30,6 @@ from ..ui.redact import sanitize
 from . import healthy, next_steps
 from .experiments.model import NOTHING_TRIED, Tried
 from .model import Command, Subject
-from .session import nothing_left
 
 if TYPE_CHECKING:
     from ..credentials.scrub import LeftoverToken
@@ -70,13 +69,10 @@ class Machine:
         folder_problem: what keeps this user from using it, or None.
         folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
         datastack_map: caveclient's datastack map to servers.
-        datastacks_with_secrets: datastacks whose saved address contains a token or a password.
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
+        target: the first target, for which a token would be saved.
         check_command: the command that runs this check again.
-        replace_command: the command that replaces a token that others may have seen.
-        unsaved_command: the Python that opens a datastack with a token that is not saved.
-        save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
         can_ask: whether the user can answer a prompt.
     """
 
@@ -100,13 +96,10 @@ class Machine:
     folder_problem: Obstacle | None = None
     folder_writable_by_others: bool = False
     datastack_map: ServerMap = healthy.DATASTACK_MAP
-    datastacks_with_secrets: tuple[str, ...] = ()
     leftover_tokens: tuple[LeftoverToken, ...] = ()
-    scrub_left: Callable[[], object] = field(default=nothing_left, repr=False, compare=False)
+    scrub_left: Callable[[], object] = field(default=tuple, repr=False, compare=False)
+    target: Target = healthy.TARGET
     check_command: Command = healthy.CHECK_COMMAND
-    replace_command: Command = healthy.REPLACE_COMMAND
-    unsaved_command: Command = healthy.UNSAVED_COMMAND
-    save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True
 
     @property
@@ -191,6 +184,11 @@ class ServerFacts:
         return next_steps.check(self.target)
 
     @property
+    def auth(self) -> Response:
+        """The auth server's response to the token; without one that can be sent, to a request without a token."""
+        return self.responses[0]
+
+    @property
     def responses(self) -> tuple[Response, ...]:
         """All responses of this server, those of the auth service first."""
         every = (self.identity, self.anonymous_identity, self.info, self.info_version)
@@ -237,7 +235,7 @@ class DatastackFacts:
     Attributes:
         target: its name and server.
         server: the facts about its server.
-        info: the info service's response about it; None if the request was not sent.
+        info: the info service's response about it; a failure if the request was not sent.
         is_remembered: whether that response is a few minutes old.
         contradicted_since: when the info service was first seen to contradict the auth server about it, in seconds
             since 1970; None if it does not.
@@ -252,7 +250,7 @@ class DatastackFacts:
 
     target: Target = healthy.TARGET
     server: ServerFacts = field(default_factory=ServerFacts)
-    info: Response | None = healthy.INFO
+    info: Response = healthy.INFO
     is_remembered: bool = False
     contradicted_since: float | None = None
     listed_datastacks: tuple[str, ...] | None = None
@@ -267,6 +265,11 @@ class DatastackFacts:
     def name(self) -> str:
         """The datastack's name."""
         return self.target.datastack
+
+    @property
+    def local_server(self) -> str:
+        """The address of its data server; "" if the info service did not open it."""
+        return local_server_in(self.info)
 
     @property
     def subject(self) -> Subject:

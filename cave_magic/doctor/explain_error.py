@@ -102,9 +102,11 @@ def _attribute(raised: Raised) -> str | Line:
 
 def _by_code(raised: Raised) -> str:
     named, called = raised.datastack or "that datastack", raised.datastack or "with that name"
+    is_table = raised.said("resource_namespace") not in ("", "datastack")
+    lacks = f"{raised.service} has no table {called}" if is_table else f"{raised.host} has no datastack {called}"
     meanings = {
         "missing_tos": f"the terms of service of {named} are not accepted. Your token is fine.",
-        "invalid_table_id": f"{raised.host} has no datastack {called}. Your token is fine.",
+        "invalid_table_id": f"{lacks}. Your token is fine.",
         "invalid_token": f"{raised.host} rejected the token.",
         "no_token": f"{raised.host} received no token.",
         "bad_auth_header": f"{raised.host} received no valid token.",
@@ -127,15 +129,12 @@ _VERBS = ("view", "edit")
 """The permissions of middle_auth that are verbs."""
 
 
-def _cloud_volume(raised: Raised) -> str:
+def _no_token(raised: Raised) -> str:
+    """A token that cloud-volume cannot use, or a redirect to the sign-in of a client that found none."""
     if raised.text.matches("(?i)no graphene authentication token"):
         return "cloud-volume found no token: it reads other files than CAVEclient."
-    is_odd = "authentication token was not formatted correctly" in raised.text
-    return "cloud-volume found a token that is not 32 hexadecimal characters." if is_odd else ""
-
-
-def _no_token(raised: Raised) -> str:
-    """A redirect to the sign-in of a client that found no token."""
+    if "authentication token was not formatted correctly" in raised.text:
+        return "cloud-volume found a token that is not 32 hexadecimal characters."
     call = failed_call(raised.error) if raised.is_redirected else None
     if call is None or call.key is None or call.key.found:
         return ""
@@ -159,11 +158,9 @@ def _redirected(raised: Raised) -> str:
 
 def _version_gone(raised: Raised) -> str:
     text = raised.text.without(r"https?://\S+")  # the URLs of materialize contain a version
-    if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(_NO_VERSION):
-        return f"that materialization version is not available. {_FINE}"
-    if raised.text.matches(_NO_DATABASE) and "caveclient" in raised.packages:
-        return f"that materialization version is not available. {_FINE}"
-    return ""
+    is_gone = raised.status in (404, 410) and not raised.is_from_web_server and text.matches(_NO_VERSION)
+    has_no_database = raised.text.matches(_NO_DATABASE) and "caveclient" in raised.packages
+    return f"that materialization version is not available. {_FINE}" if is_gone or has_no_database else ""
 
 
 _NO_DATABASE = (
@@ -260,35 +257,30 @@ def _saving(raised: Raised) -> str | Line:
     return ""
 
 
-def _unsendable(raised: Raised) -> str:
-    """A token that cannot be a header; requests and http.client refuse it."""
+def _not_sent(raised: Raised) -> str:
+    """A token that cannot be a header, which requests and http.client refuse, or a malformed address."""
+    failure = failures.classify(raised.error)[0]
     is_other_text = "UnicodeEncodeError" in raised.names and "latin-1" not in raised.text
-    if failures.classify(raised.error)[0] is failures.Failure.UNSENDABLE and not is_other_text:
+    if failure is failures.Failure.UNSENDABLE and not is_other_text:
         return (
             "the token contains a line break or another invalid character, so nothing was sent. "
             "The error message may contain the token: clear the cell's output."
         )
-    return ""
-
-
-def _malformed_address(raised: Raised) -> str:
-    if failures.classify(raised.error)[0] is not failures.Failure.INVALID_URL:
+    if failure is not failures.Failure.INVALID_URL:
         return ""
     advice = ": it must begin with https://" if {"MissingSchema", "InvalidSchema"} & set(raised.names) else ""
     return f"the server's address is malformed{advice}. Nothing was sent."
 
 
-def _by_name(raised: Raised) -> str:
+def _unusable(raised: Raised) -> str:
+    """A response that caveclient cannot read, by the name of the error or the place in caveclient that raised it."""
     meanings = {
         "ServerIncompatibilityError": "caveclient says that it does not work with that server's version",
         "InvalidVersion": f"{raised.host} returned something other than a version number",
         "TooManyRedirects": f"{raised.host} redirected the request in a loop",
     }
-    return next((f"{meaning}. {_FINE}" for name, meaning in meanings.items() if name in raised.names), "")
-
-
-def _unusable(raised: Raised) -> str:
-    """A response that caveclient cannot read, by the place in caveclient that raised the error."""
+    if meaning := next((meaning for name, meaning in meanings.items() if name in raised.names), ""):
+        return f"{meaning}. {_FINE}"
     outer, last = raised.names[0], raised.places[-1] if raised.places else ("", "")
     if "Unknown response type: " in raised.text and last[0] == "caveclient.materializationengine":
         return f"materialize returned something other than data. {_FINE}"
@@ -298,8 +290,9 @@ def _unusable(raised: Raised) -> str:
         returned = f"HTTP {status} with " if status >= 400 else ""
         fine = "" if status in (400, 401, 403) else f" {_FINE}"
         return f"a server returned {returned}something other than data (a web page, or nothing).{fine}"
-    if outer == "AttributeError" and last[0] == "caveclient.base":
-        return f"a server returned an error in a form that CAVEclient does not expect. {_FINE}"
+    is_argument = "No corresponding API version" in raised.text  # of the user
+    if outer in ("AttributeError", "KeyError", "ValueError") and last[0] == "caveclient.base" and not is_argument:
+        return f"a server returned something in a form that CAVEclient does not expect. {_FINE}"
     return ""
 
 
@@ -324,7 +317,6 @@ _RULES: dict[Callable[[Raised], str | Line], Then] = {
     _attribute: Then.SEE,
     _by_code: Then.FIX,
     _no_permission: Then.SEE,
-    _cloud_volume: Then.FIX,
     _no_token: Then.FIX,
     _redirected: Then.SEE,
     _version_gone: Then.SEE,
@@ -332,9 +324,7 @@ _RULES: dict[Callable[[Raised], str | Line], Then] = {
     _by_status: Then.SEE,
     _files: Then.FIX,
     _saving: Then.NONE,
-    _unsendable: Then.FIX,
-    _malformed_address: Then.FIX,
-    _by_name: Then.SEE,
+    _not_sent: Then.FIX,
     _unusable: Then.SEE,
     _interrupted: Then.NONE,
     _network: Then.SEE,

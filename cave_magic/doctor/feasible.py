@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..credentials.obstacles import Intent, Obstacle, obstacle_to
-from ..credentials.save import obstacle_to_saving
+from ..credentials.save import Obstructed, obstacle_to_saving
 from ..credentials.token_files import secrets_folder
-from ..ui.document import Span, line
+from ..errors import TokenNotSaved
+from ..ui.document import Line, Span, line
 from . import next_steps
 from .model import Command, Finding, Fix, Need, NextStep, Status
 
@@ -38,7 +39,7 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
         fix, in_the_way = None, in_the_way or (None if step else not_fixed)
     if in_the_way is None:
         return replace(finding, next_step=_with_free_names(step) if step else None, fix=fix)
-    step = past(in_the_way, machine.check_command, machine.unsaved_command)
+    step = past(in_the_way, machine.check_command, next_steps.without_saving(machine.target))
     said = Span(str(in_the_way), private=True)
     evidence = finding.evidence if said in finding.evidence else line(finding.evidence, "; ", said)
     return replace(finding, evidence=evidence, next_step=step, fix=fix)
@@ -47,6 +48,13 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
     """How to get past an obstacle, in the words of the check; see `next_steps.past`."""
     return _with_free_names(next_steps.past(obstacle, again, unsaved))
+
+
+def after(error: TokenNotSaved, again: Command, otherwise: Line = (), unsaved: Command | None = None) -> Line:
+    """What to do after a change of files that failed: how to get past what is in the way, or something else."""
+    if not isinstance(error, Obstructed):
+        return otherwise
+    return line(" Next: ", past(error.obstacle, again, unsaved).line)
 
 
 def _needs_of(fix: Fix) -> tuple[Need, ...]:

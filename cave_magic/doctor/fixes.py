@@ -6,7 +6,6 @@ is applied, so it does not undo other changes. It makes all of its changes or no
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -15,19 +14,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..api.responses import REFUSALS, local_server_in
+from ..api.responses import REFUSALS
 from ..api.urls import display_file_name, display_url, holds_secret
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import ServerMap
 from ..credentials.locations import Role, locations
-from ..credentials.obstacles import Intent
+from ..credentials.obstacles import Intent, obstacle_of
 from ..credentials.stored_tokens import StoredToken
-from ..credentials.token_files import State, TokenFile, show_path
+from ..credentials.token_files import State, TokenFile, as_json, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
 from ..token import Token
 from ..ui.document import Line, line
 from ..ui.door import on_windows
 from ..ui.redact import MASK, sanitize
+from . import next_steps
 from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
 
@@ -95,7 +95,7 @@ def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
             except OSError as error:
                 for changed, mode in done:
                     atomic_write.set_mode(changed, mode)
-                raise save.not_saved(path, error) from None
+                raise save.Obstructed(obstacle_of(error, path)) from None
     return ()
 
 
@@ -116,24 +116,18 @@ def fix_shape(file: TokenFile) -> Fix | None:
 
     It may be a bare token, in a list, under a wrong key, or have quotes, spaces or capitals.
     """
-    token = _token_in(file)
-    if token is None:
+    token = file.meant
+    if token is None or token == file.token:
         return None
     problem = file.problem or f"has a token that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
 
     def plan() -> Plan:
-        is_same = _token_in(token_files.read_token_file(file.path)) == token
-        text = save.with_token(file.path, token) if is_same else None
+        now = token_files.read_token_file(file.path)
+        text = save.with_token(file.path, token) if now.meant == token != now.token else None
         return {} if text is None else {file.path: text}
 
     return _fix("shape", words, [file.path], plan)
-
-
-def _token_in(file: TokenFile) -> Token | None:
-    if file.inside is not None:
-        return file.inside
-    return file.token.reads_as() if file.token is not None and file.token.format is None else None
 
 
 def fix_legacy(stored: StoredToken) -> Fix | None:
@@ -156,18 +150,13 @@ def fix_legacy(stored: StoredToken) -> Fix | None:
 # ---------------------------------------------------------------- several files of one server
 
 
-def fix_shadow(stored: StoredToken) -> Fix | None:
-    """Writes the token in `cave-secret.json` to the server's own file, which hides it."""
-    return fix_copies(stored, stored.shadowed) if stored.shadowed else None
-
-
 def fix_readers(datastack: DatastackFacts) -> Fix | None:
     """Writes the token that caveclient uses to the files that cloud-volume and cloud-files read."""
-    stored, local = datastack.server.stored, local_server_in(datastack.info) if datastack.info else ""
-    if stored.token is None or not local:
+    stored = datastack.server.stored
+    if stored.token is None:
         return None
     first = dict.fromkeys(one.first for one in datastack.readings if one.file.token != stored.token)
-    return fix_copies(stored, stored.token, [local], list(first))
+    return fix_copies(stored, stored.token, [datastack.local_server], list(first))
 
 
 def fix_copies(
@@ -221,9 +210,9 @@ def fix_entry(server: ServerFacts) -> Fix | None:
     """Sets the map's entry for a datastack to the server that was named, or to the one that the entry means."""
     name, current = server.target.datastack, server.machine.datastack_map
     is_named = server.target.named_by in ("option", "setting")
-    if is_named or server.target.map_problem is AddressFault.WHITE_SPACE:
+    if is_named or server.target.map_problem is AddressFault.SURROUNDED:
         return fix_map_entry(name, server.address, current)
-    if name in server.machine.datastacks_with_secrets:
+    if name in current.with_secrets:
         return fix_map_secrets(server.machine)
     return fix_map_entry(name, server_meant(name, current.entries.get(name)), current)
 
@@ -233,24 +222,19 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
-    words = (
-        f"set the server of {name} to {server} (now: {old})"
-        if server
-        else f"remove {name} (now: {old}) from the datastack map"
-    )
+    removes, sets = f"remove {name} (now: {old}) from the datastack map", f"set the server of {name} to {server}"
+    words = f"{sets} (now: {old})" if server else removes
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
 
 
-def fix_map_secrets(machine: Machine) -> Fix | None:
+def fix_map_secrets(machine: Machine) -> Fix:
     """Replaces map entries that contain tokens or passwords by the addresses of the servers that they mean.
 
     Entries that mean no server are removed. No backup is kept.
     """
     current = machine.datastack_map
-    found = {name: server_meant(name, current.entries.get(name)) for name in machine.datastacks_with_secrets}
-    if not found:
-        return None
+    found = {name: server_meant(name, current.entries.get(name)) for name in current.with_secrets}
     names = _listed([sanitize(name).text for name in found])
     words = f"remove secrets from the address of {names} in the datastack map"
     fix = _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
@@ -266,11 +250,7 @@ def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
             entries[name] = server
             if not server:
                 del entries[name]
-    return {} if entries == current.entries else {current.path: _map_of(entries)}
-
-
-def _map_of(entries: Mapping[str, object]) -> str:
-    return json.dumps(entries, indent=2) + "\n"
+    return {} if entries == current.entries else {current.path: as_json(entries)}
 
 
 def fix_map(current: ServerMap) -> Fix | None:
@@ -283,7 +263,7 @@ def fix_map(current: ServerMap) -> Fix | None:
 
     def plan() -> Plan:
         now = datastack_map.read_map()
-        return {now.path: _map_of(_readable_entries(now.path))} if now.state == State.MALFORMED else {}
+        return {now.path: as_json(_readable_entries(now.path))} if now.state == State.MALFORMED else {}
 
     return _fix("map", words, [current.path], plan)
 
@@ -296,10 +276,8 @@ def _readable_entries(path: Path) -> dict[str, str]:
 # ---------------------------------------------------------------- this notebook
 
 
-def fix_left(machine: Machine) -> Fix | None:
+def fix_left(machine: Machine) -> Fix:
     """Removes tokens from this session's history and from the notebook. No backup is kept: it would contain them."""
-    if not machine.leftover_tokens:
-        return None
     paths = (one.path for one in machine.leftover_tokens if one.path is not None)
     notebook = next((path for path in paths if path.suffix == ".ipynb"), None)
     file = f" and in {notebook.name} (reload it in the browser before you save)" if notebook is not None else ""
@@ -314,7 +292,7 @@ def fix_left(machine: Machine) -> Fix | None:
 
 def _if_shared(what: str, machine: Machine) -> Line:
     """What to do about a token that is removed, but that others may have seen."""
-    return line(f"If {what} was shared: ", machine.replace_command)
+    return line(f"If {what} was shared: ", next_steps.end(machine.target, "replace", can_ask=machine.can_ask))
 
 
 # ---------------------------------------------------------------- words

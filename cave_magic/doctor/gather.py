@@ -164,45 +164,29 @@ def _explain(batch: Batch, importing: Future[str], importing_requests: Future[st
     return find_fault(module, lambda: batch.left)
 
 
-def ask_server(
-    target: Target,
+def ask_servers(
+    targets: Sequence[Target],
     seconds: float,
     on_wait: OnWait | None = None,
     notebook: NotebookSession = NO_NOTEBOOK,
     access: bool = False,
-) -> ServerFacts:
-    """Gathers the facts about a server and its token only: two requests, and no import of caveclient.
+) -> tuple[ServerFacts, ...]:
+    """Gathers the facts about servers and their tokens only, all at the same time and within one timeout.
 
-    With `access` it also finds out whether `CAVEclient` opens the datastack: one more request, and the import.
+    These are two requests to each, and no import of caveclient. With `access` it also finds out whether `CAVEclient`
+    opens the datastacks: one more request to each server, and the import.
     """
     with Batch(seconds) as batch:
-        server = ServerRequests(batch, target)
-        importing = None
-        if access and server.token is not None:
-            server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
-            server.ask_dataset_of(target.datastack, server.info)
-            importing = batch.submit(packages.import_caveclient)
-        computer = _look_at_computer(batch, [target], notebook)
-        batch.wait(on_wait)
-        problem = result_or(importing, "not imported")
-        machine = replace(computer(), caveclient_problem=problem)
-        return server.facts(machine, importing, notebook)
-
-
-def ask_servers(
-    targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
-) -> tuple[ServerFacts, ...]:
-    """As `ask_server`, for several servers at the same time and within one timeout."""
-    with Batch(seconds) as batch:
         servers = [ServerRequests(batch, target) for target in targets]
+        opening = [one.open_datastack(one.target.datastack) for one in servers if access and one.token is not None]
+        importing = batch.submit(packages.import_caveclient) if opening else None
         computer = _look_at_computer(batch, targets[:1], notebook)
         batch.wait(on_wait)
-        machine = replace(computer(), caveclient_problem="not imported")
+        machine = replace(computer(), caveclient_problem=result_or(importing, "not imported"))
         from . import next_steps  # lazily: the requests are sent first
 
-        found = (
-            one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
-        )
+        checks = [replace(machine, check_command=next_steps.check(target)) for target in targets]
+        found = [one.facts(check, importing, notebook) for one, check in zip(servers, checks, strict=True)]
         return without_data_servers(tuple(found))
 
 
@@ -248,8 +232,9 @@ class _Search:
         self._listing.append(target)
         identity, look = server.identity, partial(self._look_at_each, target)
         self._batch.then(server.datastack_list, lambda listed: self._batch.then(identity, partial(look, listed)))
+        opened = MEMORY.opened_lately(target.server, server.token).values()
         for route in endpoints.SERVICES.values():
-            for local in MEMORY.data_servers_of(target.server, server.token):
+            for local in dict.fromkeys(map(responses.local_server_in, opened)):
                 self._batch.get(local + route)
 
     def _look_at_each(self, target: Target, listed: Response, identity: Response) -> None:
@@ -307,12 +292,8 @@ class _Search:
             return
         asked, home = ((one.server, one.datastack) for one in (followed.target, followed.home))
         here, there = datastacks[asked], datastacks[home]
-        if _is_open(there) and not _is_open(here) and here.call is not None:
+        if there.local_server and not here.local_server and here.call is not None:
             datastacks[home] = replace(there, call=replace(here.call, other_server=here.server.host))
             del datastacks[asked]
         else:
             del datastacks[home]
-
-
-def _is_open(datastack: DatastackFacts) -> bool:
-    return datastack.info is not None and bool(responses.local_server_in(datastack.info))

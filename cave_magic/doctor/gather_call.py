@@ -2,8 +2,8 @@
 now.
 
 The requests are small GETs that change nothing. A query (POST) is never sent again: it can take minutes of a database's
-time, and the lists of versions, tables and views show what it names wrongly. Nor is a request that timed out (504)
-or exceeded a limit (429).
+time, and the lists of versions, tables and views show what it names wrongly. Nor is a request that timed out (504),
+that exceeded a limit (429) or that the user interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..api import endpoints, responses
 from ..api.batch import Batch, PendingResponse
 from ..api.responses import Response
 from ..api.urls import parse_url
-from ..credentials.target import Settings, Target, find_target
+from ..credentials.target import Target, find_target
 from ..credentials.token_files import read_token_file
 from ..deployments import KNOWN_SERVERS, datastack_for, meant_address, problem_with_address
 from ..errors import BadInput
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..environment.caveclient_adapter import FailedCall
     from .evidence import CallFacts
 
-_REPEATABLE = ("/info/", "/materialize/api/", "/annotation/", "/schema/", "/nglstate/", "/segmentation/", "/l2cache/")
+_REPEATABLE = ("/info/", "/materialize/", "/annotation/", "/schema/", "/nglstate/", "/segmentation/", "/l2cache/")
 """Services whose GET requests change nothing. The auth service creates and revokes tokens on GET, and the skeleton
 service computes."""
 
@@ -52,29 +52,32 @@ class FollowedCall:
     home: Target | None = None
 
 
-def follow(call: FailedCall | None, targets: tuple[Target, ...], settings: Settings) -> FollowedCall | None:
+def follow(call: FailedCall | None, targets: tuple[Target, ...]) -> FollowedCall | None:
     """Where to look for the cause of a failed call; None if the user asks about something else, or it is unknown."""
     with suppress(BadInput):  # what was given as a name is a token, for instance
-        return _follow(call, targets, settings) if call else None
+        return _follow(call, targets) if call else None
     return None
 
 
-def _follow(call: FailedCall, targets: tuple[Target, ...], settings: Settings) -> FollowedCall | None:
+def _follow(call: FailedCall, targets: tuple[Target, ...]) -> FollowedCall | None:
     name, first = plain_name(call.datastack), targets[0]
     server = meant_address(call.server) if problem_with_address(call.server) is None else ""
     if first.named_by == "option" and server != first.server:
         return None
+    if not name and not server and call.wrong is not None:  # the client could not be created
+        return FollowedCall(call=call, target=first)
     if not name:  # a client without a datastack
         name = next((one.datastack for one in targets if one.server == server), "")
         name = name or (datastack_for(server, first.datastack) if server in KNOWN_SERVERS else "")
     if not name or (any(one.asked for one in targets) and name not in {one.datastack for one in targets}):
         return None
-    known = next((one for one in targets if one.datastack == name), None) or find_target(name, "", settings, True)
+    known = next((one for one in targets if one.datastack == name), None) or find_target(name, "", first.settings, True)
     if server in ("", known.server):
         return FollowedCall(call=call, target=known)
-    home = find_target(name, "", Settings(), True)
+    home = find_target(name, asked=True)
     is_other = home.server != server and not home.is_guess and home.named_by in ("map", "known")
-    return FollowedCall(call=call, target=find_target(name, server, settings, True), home=home if is_other else None)
+    there = find_target(name, server, first.settings, True)
+    return FollowedCall(call=call, target=there, home=home if is_other else None)
 
 
 class CallRequests:
@@ -100,10 +103,8 @@ class CallRequests:
         if route := endpoints.CALLED_SERVICES.get(call.service):
             self._service = get((local_server if call.service == "annotation" else self._server.address) + route)
         if call.service == "materialize":
-            urls = (
-                endpoints.versions_url(local_server, self._target.datastack, call.api, all) for all in (False, True)
-            )
-            self._valid, self._versions = (get(url, token) for url in urls)
+            of_datastack = partial(endpoints.versions_url, local_server, self._target.datastack, call.api)
+            self._valid, self._versions = get(of_datastack(False), token), get(of_datastack(True), token)
             self._batch.then(self._valid, partial(self._ask_tables, local_server))
 
     def _ask_tables(self, local_server: str, listed: Response) -> None:
@@ -147,7 +148,8 @@ def _is_repeatable(call: FailedCall, addresses: Iterable[str]) -> bool:
     url = parse_url(call.url)
     if url is None or call.method != "GET" or redact(call.url) != call.url:
         return False
-    if call.status in _HEAVY and not url.path.endswith("/version"):
+    is_heavy = call.status in _HEAVY or call.error == "KeyboardInterrupt"
+    if is_heavy and not url.path.endswith("/version"):
         return False
     is_there = any(address is not None and address.normal == url.normal for address in map(parse_url, addresses))
     return is_there and url.path.startswith(_REPEATABLE) and "/run/" not in url.path

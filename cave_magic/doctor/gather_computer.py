@@ -14,8 +14,8 @@ from ..credentials import datastack_map, token_files
 from ..credentials.obstacles import folder_obstacle
 from ..credentials.regular_files import shared
 from ..credentials.target import Target
-from ..environment import packages
-from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
+from ..environment import packages, platforms
+from ..environment.platforms import TOKEN_VARIABLES
 from ..environment.proxies import read_proxy_settings
 from ..environment.resources import current_shortage
 from ..token import Token
@@ -34,43 +34,29 @@ PACKAGES = (
 
 
 def look_at_computer(targets: Sequence[Target], everything: bool, can_ask: bool) -> Machine:
-    """The facts that need no import of caveclient; the others are left empty.
+    """The facts that need no import of caveclient; `gather` adds the others.
 
     Args:
         targets: what is checked; a token would be saved for the first.
         everything: whether all datastacks of their servers are checked.
         can_ask: whether the user can answer a prompt.
     """
-    target, runtime, folder = targets[0], detect_runtime(), token_files.secrets_folder()
-    is_pasted = can_ask and not runtime.secrets_name
+    target, folder = targets[0], token_files.secrets_folder()
     return Machine(
         versions=versions(),
-        caveclient_problem="",
-        requests_problem="",
-        import_fault=None,
         find_installer=_find_installer,
-        import_awaited=True,
-        import_unfinished=False,
-        slow_import=None,
         shortage=attempt(current_shortage, None),
         harmful_netrc=attempt(harmful_netrc, None),
         netrc_variable="NETRC" in os.environ,
-        unmet_requirements=None,
-        shadowing_files=(),
-        runtime=runtime,
+        runtime=platforms.detect_runtime(),
         token_variables={name: Token(value) for name in TOKEN_VARIABLES if (value := os.environ.get(name, "").strip())},
         proxy_settings=read_proxy_settings(),
         token_folder=folder,
         folder_problem=attempt(folder_obstacle, None),
         folder_writable_by_others=attempt(lambda: bool(shared(folder.stat()) & stat.S_IWOTH), False),
         datastack_map=datastack_map.read_map(),
-        datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
-        leftover_tokens=(),
-        scrub_left=tuple,
+        target=target,
         check_command=next_steps.check_everything(target) if everything else next_steps.check_all(targets),
-        replace_command=next_steps.end(target, "replace", can_ask=can_ask),
-        unsaved_command=next_steps.without_saving(target),
-        save_commands=(next_steps.save(target),) if is_pasted else next_steps.recall(runtime, target),
         can_ask=can_ask,
     )
 

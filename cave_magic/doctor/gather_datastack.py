@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, PendingResponse
+from ..api.failures import Failure
 from ..api.responses import Response
 from ..api.urls import host_of, name_for_files
 from ..credentials.target import Target
+from ..token import Token
 from .experiments.run import is_strange
 from .gather_memory import MEMORY
 from .gather_server import MisplacedTokens, ServerRequests, response_of
@@ -54,30 +56,26 @@ class DatastackRequests:
         if known is not None:
             self._ask_services(responses.local_server_in(known))
             return
-        self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
-        server.info = server.info or self._info
-        server.ask_dataset_of(target.datastack, self._info)
+        self._info = server.open_datastack(target.datastack)
         if local := MEMORY.local_servers.get((target.server, target.datastack)):
             self._ask_services(local)
-        batch.then(self._info, self._after_info)
+        batch.then(self._info, partial(self._after_info, server.token))
 
-    def _after_info(self, info: Response) -> None:
+    def _after_info(self, token: Token, info: Response) -> None:
         server, datastack = self.target.server, self.target.datastack
         MEMORY.local_servers.pop((server, datastack), None)
-        if self._server.token is not None:
-            MEMORY.opened.pop((server, datastack, self._server.token), None)
+        MEMORY.opened.pop((server, datastack, token), None)
         if info.code == "missing_permission":
             address = endpoints.datastack_url(server, datastack)
             self._misplaced = MisplacedTokens(self._batch, self._server.stored, address, _may_be_read)
         if responses.lacks_datastack(info):
-            self._list = self._batch.get(endpoints.datastacks_url(server), self._server.token)
+            self._list = self._batch.get(endpoints.datastacks_url(server), token)
         if is_strange(info) and self._server.identity is not None:
             self._batch.then(self._server.identity, partial(self._after_both, info))
         if local := responses.local_server_in(info):
             self._on_open()
             MEMORY.local_servers[server, datastack] = local
-            if self._server.token is not None:
-                MEMORY.opened[server, datastack, self._server.token] = info
+            MEMORY.opened[server, datastack, token] = info
             self._ask_services(local)
             if self._call is not None:
                 self._call.ask(local)
@@ -93,17 +91,21 @@ class DatastackRequests:
             self._batch.then_or_late(request, self._after_service)
 
     def _after_service(self, response: Response) -> None:
-        """Experiments on a service, unless it is missing or asks to sign in, as it may."""
-        if response.status not in (401, 403, 404) and not response.location.matches(endpoints.AUTHORIZE):
+        """Experiments on a service, unless it is missing or asks to sign in, as it may; no service does with a page."""
+        may = response.status == 404 or (response.status in (401, 403) and response.form != responses.PAGE)
+        if not may and not response.location.matches(endpoints.AUTHORIZE):
             self._server.try_other_ways(response)
 
     def facts(self, server: ServerFacts, read: Callable[[str], tuple[Reading, ...]]) -> DatastackFacts:
         """The facts, once the batch is over; `read` is `cloud_volume.readings`."""
         from .evidence import DatastackFacts  # lazily: the requests are sent first
-        from .experiments.model import NOTHING_TRIED
 
         listed, info = response_of(self._list), self._known or response_of(self._info)
-        local = name_for_files(responses.local_server_in(info)) if info else ""
+        if info is None:
+            url = endpoints.datastack_url(self.target.server, self.target.datastack)
+            info = Response(url=url, failure=Failure.NOT_CONTACTED)
+        address = responses.local_server_in(info)
+        local = name_for_files(address)
         return DatastackFacts(
             target=self.target,
             server=server,
@@ -112,17 +114,17 @@ class DatastackRequests:
             contradicted_since=self._contradicted_since(server, info),
             listed_datastacks=responses.names_in(listed) if listed else None,
             services={name: request.response for name, request in self._services.items()} if local else {},
-            tried=self._server.tried(host_of(responses.local_server_in(info))) if info else NOTHING_TRIED,
+            tried=self._server.tried(host_of(address)),
             readings=read(local) if local else (),
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
             call=self._call.facts() if self._call else None,
         )
 
-    def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:
+    def _contradicted_since(self, server: ServerFacts, info: Response) -> float | None:
         """When the info service was first seen to contradict the auth server; its cache cannot be newer."""
         account, token, name = server.account, self._server.token, self.target.datastack
-        if account is None or info is None or token is None:
+        if account is None or token is None:
             return None
         key = self.target.server, name, token, info.code
         if responses.contradicts(account, info, server.datasets.get(name, "")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, fields
 
-from ..api.responses import MEMORY_SECONDS, Response, local_server_in
+from ..api.responses import MEMORY_SECONDS, Response
 from ..token import Token
 
 
@@ -47,10 +47,6 @@ class Memory:
         oldest = time.time() - MEMORY_SECONDS
         mine = {name: one for (where, name, owner), one in self.opened.items() if (where, owner) == (server, token)}
         return {name: one for name, one in mine.items() if one.at > oldest}
-
-    def data_servers_of(self, server: str, token: Token | None) -> tuple[str, ...]:
-        """The data servers of the datastacks that were opened lately."""
-        return tuple(dict.fromkeys(map(local_server_in, self.opened_lately(server, token).values())))
 
     def contradicted_since(self, key: tuple[str, str, Token, str], at: float) -> float:
         """Records a contradiction that is seen `at` this time, and returns when it was first seen."""

@@ -179,14 +179,17 @@ class ServerRequests:
 
         return self._experiments[host].facts() if host in self._experiments else NOTHING_TRIED
 
-    def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
-        """Requests the dataset of a datastack if the info service opens it but no permission has its name."""
+    def open_datastack(self, datastack: str) -> PendingResponse:
+        """Requests a datastack, and its dataset if the info service opens it but no permission has its name."""
+        request = self._batch.get(endpoints.datastack_url(self.address, datastack), self.token)
+        self.info = self.info or request
 
         def after_info(opened: Response) -> None:
             if self.identity is not None:
                 self._batch.then(self.identity, partial(self._ask_dataset, datastack, opened))
 
-        self._batch.then(info, after_info)
+        self._batch.then(request, after_info)
+        return request
 
     def _ask_dataset(self, datastack: str, info: Response, identity: Response) -> None:
         account = responses.account_in(identity, self.address)
@@ -199,8 +202,7 @@ class ServerRequests:
         from .evidence import ServerFacts  # lazily: the requests are sent first
 
         identity, token_list = response_of(self.identity), response_of(self._token_list)
-        anonymous = response_of(self._anonymous_identity)
-        is_refused = identity is not None and not identity.is_good
+        is_accepted = identity is not None and identity.is_good
         account = responses.account_in(identity, self.address) if identity else None
         if account is not None:
             MEMORY.readable[self.address] = tuple(filter(account.may_view, account.permissions))
@@ -211,13 +213,13 @@ class ServerRequests:
             caveclient_disagrees=self._disagrees() if result_or(importing, "not yet") == "" else None,
             identity=identity,
             account=account,
-            anonymous_identity=anonymous,
+            anonymous_identity=response_of(self._anonymous_identity),
             salvaged_identity=response_of(self._salvaged_identity),
             listed_tokens=responses.listed_tokens_in(token_list) if token_list else None,
             info=response_of(self.info),
             info_version=response_of(self._info_version),
             tried=self.tried(host_of(self.address)),
-            netrc_file=http.netrc_for(self.address) if is_refused else "",
+            netrc_file="" if is_accepted else http.netrc_for(self.address),
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
             stale_clients=self._stale_clients(notebook),

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 LOCAL_SERVER = local_servers_of(DEFAULT_SERVER)[0]
 TARGET = Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER, named_by="known")
-CHECK_COMMAND, SAVE_COMMAND = next_steps.check(TARGET), next_steps.save(TARGET)
-REPLACE_COMMAND = next_steps.setup(TARGET, "replace")
-UNSAVED_COMMAND = next_steps.without_saving(TARGET)
+CHECK_COMMAND = next_steps.check(TARGET)
 VERSIONS = {
     "python": "3.12.4",
     "caveclient": "8.2.1",

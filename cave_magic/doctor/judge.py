@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from ..api import responses
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..environment import cloud_volume
@@ -38,12 +38,15 @@ def judge(
 ) -> Diagnosis:
     """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
     rows, fixes = run_checks(CHECKS, evidence)
-    # A fix may change the tokens of the servers and of their data servers.
-    infos = [one.info for one in evidence.datastacks if one.info is not None]
-    hosts = [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
-    forget = partial(cloud_volume.forget_cached, hosts)
+    hosts = [one.host for one in evidence.servers] + [host_of(one.local_server) for one in evidence.datastacks]
+
+    def applied(fix: Fix) -> tuple[Path, ...]:
+        backups = fix.apply()
+        cloud_volume.forget_cached(hosts)  # a fix may change the tokens of the servers and of their data servers
+        return backups
+
     person = next((facts.account for facts in evidence.servers if facts.account), None)
-    first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
+    first = evidence.datastacks[0].target
     report = Report(
         server=first.server,
         datastacks=tuple(facts.name for facts in evidence.datastacks),
@@ -55,7 +58,7 @@ def judge(
         go_on=next_steps.go_on(first),
         again=evidence.machine.check_command,
     )
-    return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
+    return Diagnosis(report=report, fixes=tuple(replace(fix, apply=partial(applied, fix)) for fix in fixes))
 
 
 def _meaning(

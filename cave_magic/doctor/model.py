@@ -6,13 +6,13 @@ A check is a pure function from the facts about one subject (this computer, a se
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ..credentials.obstacles import Intent
-from ..ui.document import Line, Span, line, plain_text
+from ..ui.document import Line, Page, Span, line, plain_text
 
 
 class Status(str, Enum):
@@ -90,7 +90,7 @@ class NextStep:
     @property
     def commands(self) -> tuple[str, ...]:
         """The lines to type, in order."""
-        return _commands_in(self.line)
+        return tuple(span.text for span in self.line if isinstance(span, Command))
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -117,10 +117,6 @@ def then(advice: str | Span | Line, again: Command) -> NextStep:
     return advise(advice, ", then ", again)
 
 
-def _commands_in(words: Line) -> tuple[str, ...]:
-    return tuple(span.text for span in words if isinstance(span, Command))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastError:
     """What the user's last error means.
@@ -141,7 +137,8 @@ class LastError:
     @property
     def command(self) -> str | None:
         """The line to type, or None."""
-        return next(iter((*_commands_in(self.line), *(self.next_step.commands if self.next_step else ()))), None)
+        steps = filter(None, (NextStep(line=self.line), self.next_step))
+        return next((command for step in steps for command in step.commands), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation in `%cave_check --json`."""
@@ -168,16 +165,6 @@ class Fix:
     intent: Intent = Intent.WRITE
     advice: Line = ()
     apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
-
-    def then(self, follow: Callable[[], object]) -> Fix:
-        """The same fix, followed by something else."""
-
-        def apply() -> tuple[Path, ...]:
-            backups = self.apply()
-            follow()
-            return backups
-
-        return replace(self, apply=apply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +222,7 @@ class Check:
         look: facts about a subject -> a finding, or None if there is nothing to say.
         needs: checks that must have passed first, for the same subject or the one it belongs to.
         explains: what a failure means, for the reference table.
-        fixed_by: how to fix it, for the reference table.
+        fixed_by: how to fix it, for the reference table, with the names of `next_steps.examples` in braces.
         quiet: whether a good result is shown only with `-v`.
     """
 
@@ -289,3 +276,27 @@ class CheckResult:
             "remedy": self.next_step.to_dict() if self.next_step else None,
             **({"tried": [plain_text(one) for one in self.tried]} if self.tried else {}),
         }
+
+
+class Shown:
+    """An object that shows itself as its `page`, which may be a method."""
+
+    __slots__ = ()
+    page: Any
+
+    def _page(self) -> Page:
+        page: Page = self.page() if callable(self.page) else self.page
+        return page
+
+    def __str__(self) -> str:
+        from ..ui.terminal import as_text  # lazily: most scripts print nothing
+
+        return as_text(self._page())
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from ..ui.terminal import bundle
+
+        return bundle(self._page())

@@ -120,23 +120,18 @@ def whoami(target: Target, *options: str) -> Command:
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
     """A magic with these words, those that are not empty."""
-    return Command(" ".join((program_with(name) if in_shell() else f"%{name}", *filter(None, words))), needs=needs)
+    called = f"{program()} {name.removeprefix('cave_')}" if in_shell() else f"%{name}"
+    return Command(" ".join((called, *filter(None, words))), needs=needs)
 
 
-def program_with(name: str) -> str:
-    """A magic as it is called in a shell: `cave-magic check`."""
-    return f"{program()} {name.removeprefix('cave_')}"
+def set_server(address: str) -> Command:
+    """Sets the server of this kernel; "" for the server of each datastack."""
+    return Command(f"%config CaveMagics.server = {json.dumps(address)}")
 
 
-def for_help(text: str) -> str:
-    """A text of ours that quotes magics, such as the help of a command, spelled for where it is shown."""
-    if not in_shell():
-        return text
-    text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
-    text = re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
-    text = text.replace("`%pip ", f"`{python()} -m pip ")
-    text = re.sub(r"`%env (\w+)=([^`]+)`", lambda found: f"`{variables.with_variable(found[1], found[2]).text}`", text)
-    return text.replace("`!", "`").replace(", then restart the kernel", "")
+def with_result(variable: str, command: Command) -> Command:
+    """A magic whose result a variable takes."""
+    return Command(f"{variable} = {command.text}")
 
 
 def _saving(target: Target) -> tuple[Need, ...]:
@@ -162,6 +157,32 @@ def quoted(word: str) -> str:
 def _can_be_quoted(word: str) -> bool:
     """Whether a word can be typed after a magic; copying loses leading, trailing and repeated spaces."""
     return word.isprintable() and '"' not in word and " ".join(word.split()) == word
+
+
+def examples() -> dict[str, str | Command]:
+    """The lines to type in the reference of the checks, by the names that `Check.fixed_by` has for them."""
+    return {
+        "check": magic("cave_check"),
+        "check_several": magic("cave_check", "NAME", "NAME"),
+        "fix": magic("cave_check", "--fix"),
+        "new": magic("cave_setup", "new"),
+        "existing": magic("cave_setup", "existing"),
+        "replace": magic("cave_setup", "replace"),
+        "save": magic("cave_save"),
+        "save_from_env": magic("cave_save", "--from-env", "NAME", "--overwrite"),
+        "save_from_file": magic("cave_save", "--from-file", "FILE", "--overwrite"),
+        "whoami": magic("cave_whoami"),
+        "client": Command('client = CAVEclient("minnie65_public")'),
+        "package": pip('install -U "pandas<3"'),
+        "socks": pip('install "requests[socks]"'),
+        "newer_caveclient": pip("install -U caveclient"),
+        "older_caveclient": pip('install "caveclient<8"'),
+        "newer_cloud_files": pip("install -U cloud-files cloud-volume"),
+        "without_netrc": variables.with_variable("NETRC", os.devnull),
+        "without_proxy": variables.with_variable("NO_PROXY", "HOST"),
+        "with_certificates": variables.with_variable("REQUESTS_CA_BUNDLE", "FILE"),
+        "restart": either(", then restart the kernel", ""),
+    }
 
 
 # ---------------------------------------------------------------- Python
@@ -274,18 +295,23 @@ def other_environment(installer: Installer) -> Line:
     return line(Command("!" + in_turn(*steps)), ", choose the kernel cave-env")
 
 
-def _by(installer: Installer, verb: str, *words: str) -> Command:
+def pip(words: str, by: str = "") -> Command:
+    """A line for pip; `by` is the Python that a shell calls for it."""
+    return Command(f"{by or python()} -m pip {words}" if in_shell() else f"%pip {words}")
+
+
+def _by(installer: Installer, verb: str, *options: str) -> Command:
     python, system, own = called(installer.python), either("!", ""), either("%", "")
-    said = " ".join(words)
+    said = " ".join(options)
     if installer.tool == "uv":
         said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
         return Command(f"{system}uv pip {verb} --python {for_shell(installer.python)} {said}")
     if installer.tool == "ensurepip":
         return Command(system + in_turn(f"{python} -m ensurepip", f"{python} -m pip {verb} {said}"))
     if installer.tool == "pip":
-        return Command(f"{python} -m pip {verb} {said}" if in_shell() else f"%pip {verb} {said}")
+        return pip(f"{verb} {said}", python)
     said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
-    return Command(f"{own}{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
+    return Command(f"{own}{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in options)}{said}")
 
 
 def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, ...] = ()) -> Line:
@@ -403,4 +429,5 @@ def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextSte
     """How to save a token without a prompt; `replaces` tells whether one is stored already."""
     commands = recall(runtime, target, *(["--overwrite"] if replaces else []))
     place = runtime.secrets_name or "an environment variable"
-    return advise(f"keep a token as CAVE_TOKEN in {place}, then ", joined(", then ", commands))
+    piped = either("", ", or pipe it in with --from-file -")
+    return advise(f"keep a token as CAVE_TOKEN in {place}, then ", joined(", then ", commands), piped)

@@ -13,12 +13,12 @@ from typing import Any
 
 from ..api.endpoints import SERVICES
 from ..api.urls import host_of
-from ..environment.platforms import detect_runtime
+from ..environment import platforms
 from ..ui.document import WITHHELD, Block, Line, Page, Span, Table, line, shareable_text
 from ..ui.durations import elapsed
 from ..ui.redact import redact
 from . import next_steps
-from .model import NO_COMMAND, CheckResult, Command, LastError, NextStep, Status
+from .model import NO_COMMAND, CheckResult, Command, LastError, NextStep, Shown, Status
 from .summary import datastack_of, is_summed_up, rows_to_read
 
 MARKS = {
@@ -36,31 +36,8 @@ ACCESS = "data access"
 """The column for a datastack's own checks."""
 
 
-class ShownReport:
-    """A report that shows itself as its page."""
-
-    __slots__ = ()
-
-    def page(self) -> Page:
-        """How it is shown."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print no report
-
-        return as_text(self.page())
-
-    def _repr_html_(self) -> str:
-        return self._repr_mimebundle_()["text/html"]
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from ..ui.terminal import bundle
-
-        return bundle(self.page())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report(ShownReport):
+class Report(Shown):
     """What `%cave_check` found. It can be pickled and contains no secret.
 
     Attributes:
@@ -235,7 +212,7 @@ def to_markdown(report: Report, front_end: str = "") -> str:
             lines.append(f"| {row.status.value} | {_cell(line(row.title))} | {_cell(row.found)} |")
     if report.next is not None:
         lines += ["", f"Next: {_cell(report.next.line)}"]
-    runtime = detect_runtime().platform or "own computer"
+    runtime = platforms.detect_runtime().platform or "own computer"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     where = ", ".join(filter(None, (f"{platform.system()} {platform.machine()}", runtime, front_end)))
     now = datetime.now().astimezone()

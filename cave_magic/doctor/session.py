@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from ..credentials.scrub import LeftoverToken
 
 
-def nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
-    """Finds and removes nothing."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSession:
     """The notebook in which the check runs.
@@ -29,8 +24,8 @@ class NotebookSession:
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
-    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = nothing_left
-    scrub_left: Callable[[Iterable[Token]], object] = nothing_left
+    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = lambda tokens: ()
+    scrub_left: Callable[[Iterable[Token]], object] = lambda tokens: None
     can_ask: bool = True
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 
 from .distributions import (
@@ -32,7 +33,8 @@ from .distributions import (
 )
 from .import_fault import Action, Cause, ImportFault, Origin, Repair
 from .import_messages import ABI, LIBRARY, NO_ATTRIBUTE, NO_MODULE, NO_NAME, OTHER_NAMES, REMOVED
-from .installer import Installer, find_conda, find_installer
+from .installer import find_conda, find_installer
+from .shadowed import search_path
 from .startup import files_of_ipython, files_of_python, find_startup_fault
 from .trial import ImportFailure, ImportTrial, Outcome, attempt, is_python_gone, run
 
@@ -57,7 +59,10 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
     if is_python_gone():
         gone = Repair(action=Action.OTHER_PYTHON)
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
-    first = run(ImportTrial(module=module), seconds() / 2)
+    first, entries = run(ImportTrial(module=module), seconds() / 2), list[object](sys.path)
+    odd = [type(one).__name__ for one in entries if not isinstance(one, str | os.PathLike)]
+    if first.works and odd:
+        return replace(_STALE, cause=Cause.ODD_ENTRY, package=odd[0])
     if first.works:
         return find_startup_fault(module, files_of_ipython(), seconds() - 0.5, bare=False) or _STALE
     raised = first.raised or attempt(module)
@@ -78,7 +83,6 @@ class _Attribution:
     def __init__(self, module: str, raised: ImportFailure, seconds: Callable[[], float]) -> None:
         self._module, self._raised, self._seconds = module, raised, seconds
         self._installed = all_installed()
-        self._tops = tuple(dict.fromkeys(self._named_tops()))
 
     def fault(self) -> ImportFault:
         """The fault: the first one found; those that can be tried come before those that can only be deduced."""
@@ -90,14 +94,12 @@ class _Attribution:
         package = str(self._running() or next(iter(self._parts), None) or self._module.partition(".")[0])
         return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
 
-    def _named_tops(self) -> Iterator[str]:
+    @cached_property
+    def _tops(self) -> tuple[str, ...]:
         """The top-level modules that are involved, those nearest the failure first."""
-        text = self._raised.text
-        for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
-            yield from (found.partition(".")[0] for found in pattern.findall(text))
-        yield from (name.partition(".")[0] for name in self._raised.names)
-        yield from self._running_tops
-        yield from (self._module.partition(".")[0], _OWN)
+        said = [name for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE) for name in pattern.findall(self._raised.text)]
+        names = (*said, *self._raised.names, *self._running_tops, self._module, _OWN)
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
 
     @cached_property
     def _running_tops(self) -> tuple[str, ...]:
@@ -139,8 +141,8 @@ class _Attribution:
 
     # ---------------------------------------------------------------- what was tried
 
-    def _try(self, trials: dict[str, ImportTrial]) -> str | None:
-        """Runs all trials at the same time; the name of the first in which the import works, or None.
+    def _try(self, *trials: ImportTrial) -> ImportTrial | None:
+        """Runs all trials at the same time; the first in which the import works, or None.
 
         Raises:
             _TimeUp: it works in none, and one that could be started has not finished.
@@ -148,8 +150,8 @@ class _Attribution:
         if not trials:
             return None
         with ThreadPoolExecutor(len(trials)) as pool:
-            outcomes: list[Outcome] = list(pool.map(lambda one: run(one, self._seconds() - 0.5), trials.values()))
-        works = next((name for name, outcome in zip(trials, outcomes, strict=True) if outcome.works), None)
+            outcomes: list[Outcome] = list(pool.map(lambda one: run(one, self._seconds() - 0.5), trials))
+        works = next((trial for trial, outcome in zip(trials, outcomes, strict=True) if outcome.works), None)
         if works is None and not all(one.finished for one in outcomes if one.possible):
             raise _TimeUp
         return works
@@ -157,54 +159,48 @@ class _Attribution:
     def _circumstances(self) -> ImportFault | None:
         """A folder that this kernel no longer searches, a file that runs first, or a variable."""
         names = tuple(name for name in os.environ if name.upper() not in _KEPT)
-        trials = {
-            "startup": ImportTrial(module=self._target, bare=True),
-            "variables": ImportTrial(module=self._target, without=names),
-        }
+        trials = [ImportTrial(module=self._target, bare=True), ImportTrial(module=self._target, without=names)]
         if not all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
-            trials = {"path": ImportTrial(module=self._module, own_path=True)} | trials
-        works = self._try(trials)
-        if works == "path":
-            return _STALE
-        if works == "startup":
+            trials.insert(0, ImportTrial(module=self._module, own_path=True))
+        works = self._try(*trials)
+        if works is None:
+            return None
+        if works.bare:
             return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5, bare=True)
-        return self._variable(names) if works == "variables" else None
+        return _STALE if works.own_path else self._variable(names)
 
     def _variable(self, names: tuple[str, ...]) -> ImportFault | None:
         """The environment variable without which the import works; leaves out a few at a time."""
         while len(names) > 1:
             parts = [names[at::_MOST_TRIALS] for at in range(min(_MOST_TRIALS, len(names)))]
-            works = self._try({part[0]: ImportTrial(module=self._target, without=part) for part in parts})
+            works = self._try(*(ImportTrial(module=self._target, without=part) for part in parts))
             if works is None:
                 return None
-            names = next(part for part in parts if part[0] == works)
+            names = works.without
         return ImportFault(cause=Cause.VARIABLE, package=names[0], repair=Repair(action=Action.UNSET, specs=names))
 
     def _other_copy(self) -> ImportFault | None:
         """A package of which an earlier entry of `sys.path` has another copy than a later one."""
         copies = {top: list(entries_with(top)) for top in self._candidates()}
         double = {top: found for top, found in copies.items() if len(found) > 1}
-        trials: dict[str, ImportTrial] = {}
-        for top, (entry, *_) in double.items():
-            alone = is_changeable(entry)
-            trials[top if alone else entry] = ImportTrial(
-                module=self._target, hidden=(top,) if alone else (), folder=entry, without_entry=not alone
-            )
+        trials = list(dict.fromkeys(self._without((top,), entry) for top, (entry, *_) in double.items()))[:_MOST_TRIALS]
         users = [top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER]
-        every = tuple(top for top in users if is_changeable(double[top][0]))
-        trials = dict(list(trials.items())[:_MOST_TRIALS])
-        if len(every) > 1:
-            trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
-        works = self._try(trials)
+        if len(every := tuple(top for top in users if is_changeable(double[top][0]))) > 1:
+            trials.append(self._without(every, double[every[0]][0]))
+        works = self._try(*trials)
         if works is None:
             return None
-        trial = trials[works]
-        tops = trial.hidden or tuple(top for top, found in double.items() if found[0] == trial.folder)
-        return self._copy_fault(trial.folder, tops, double[tops[0]][1])
+        tops = works.hidden or tuple(top for top, found in double.items() if found[0] == works.folder)
+        return self._copy_fault(works.folder, tops, double[tops[0]][1])
+
+    def _without(self, tops: tuple[str, ...], entry: str) -> ImportTrial:
+        """Leaves out the copies in an entry of `sys.path`, or the whole entry if they cannot be changed alone."""
+        alone = is_changeable(entry)
+        return ImportTrial(module=self._target, hidden=tops if alone else (), folder=entry, without_entry=not alone)
 
     def _bytecode(self) -> ImportFault | None:
         """Files in `__pycache__` that are damaged, or older than they claim; an import without them takes longest."""
-        if not self._parts or self._try({"bytecode": ImportTrial(module=self._target, recompiled=True)}) is None:
+        if not self._parts or self._try(ImportTrial(module=self._target, recompiled=True)) is None:
             return None
         return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
 
@@ -241,7 +237,7 @@ class _Attribution:
 
     def _unreadable(self) -> ImportFault | None:
         """A package whose files this user may not read."""
-        places = [os.path.join(entry, top) for top in self._tops for entry in sys.path]
+        places = [os.path.join(entry, top) for top in self._tops for entry in search_path()]
         files = (*self._raised.files, *(f"{one}{end}" for one in places for end in ("", os.sep + "__init__.py", ".py")))
         closed = next((one for one in files if os.path.exists(one) and not os.access(one, os.R_OK)), None)
         top = top_of(closed) if closed else ""
@@ -249,9 +245,7 @@ class _Attribution:
             return None
         if owner := self._owner(top):
             return self._found(Cause.UNREADABLE, owner, Action.REINSTALL)
-        folder = closed.rpartition(f"{os.sep}{top}")[0]
-        repair = self._repair(Action.REINSTALL, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
-        return ImportFault(cause=Cause.UNREADABLE, package=top, folder=folder, origin=origin_of(folder), repair=repair)
+        return self._unowned(Cause.UNREADABLE, top, closed.rpartition(f"{os.sep}{top}")[0], Action.REINSTALL)
 
     def _absent(self) -> ImportFault | None:
         """A module that cannot be found: of Python itself, of no package, or of a package that has lost it."""
@@ -264,7 +258,7 @@ class _Attribution:
             return ImportFault(cause=Cause.NO_MODULE_OF_PYTHON, package=top, repair=repair)
         if top in REMOVED and by is not None:
             return self._found(Cause.TOO_OLD_FOR_PYTHON, by, Action.INSTALL, other=top)
-        links = (os.path.join(entry, top) for entry in sys.path)
+        links = (os.path.join(entry, top) for entry in search_path())
         if link := next((one for one in links if os.path.islink(one) and not os.path.exists(one)), ""):
             repair = Repair(action=Action.RENAME, folder=link)  # pip does not replace it
             return ImportFault(cause=Cause.LOST_LINK, package=top, folder=link, repair=repair)
@@ -272,6 +266,8 @@ class _Attribution:
             cause = Cause.EDITABLE_GONE if owner.is_editable_gone else Cause.DAMAGED
             return self._found(cause, owner, Action.REINSTALL, files=() if cause is Cause.EDITABLE_GONE else (top,))
         spec = self._missing_spec(top, by)
+        if by and any(need.have and normal(need.name) == normal(name_of(spec)) for need in by.unmet):
+            return None  # a version that lacks the module is installed
         in_sight = {one.name for one in all_installed(folders_of_pythonpath())}
         hides = normal(name_of(spec)) in in_sight  # pip would say that it is installed
         repair = self._repair(Action.REINSTALL if hides else Action.INSTALL, spec, needed_by=by, unrecorded=hides)
@@ -292,7 +288,7 @@ class _Attribution:
             if one is None:
                 is_own = top in (*sys.stdlib_module_names, _OWN, "__main__", "")
                 if folder is not None and origin_of(folder) is not Origin.NOTEBOOK and not is_own:
-                    return self._leftover(top, folder)
+                    return self._unowned(Cause.NOT_INSTALLED, top, folder, Action.INSTALL)
                 continue
             if one.is_editable_gone:
                 return self._found(Cause.EDITABLE_GONE, one, Action.REINSTALL)
@@ -305,12 +301,6 @@ class _Attribution:
             if top == self._tops[0] and not one.has_record:
                 return self._found(Cause.DAMAGED, one, Action.REINSTALL, files=("RECORD",))
         return None
-
-    def _leftover(self, top: str, folder: str) -> ImportFault:
-        """A folder of a module that no distribution owns."""
-        repair = self._repair(Action.INSTALL, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
-        origin = origin_of(folder)
-        return ImportFault(cause=Cause.NOT_INSTALLED, package=top, folder=folder, origin=origin, repair=repair)
 
     def _has_other_builds(self, one: Installed) -> bool:
         """Whether a compiled module that is missing is there for another Python."""
@@ -325,15 +315,15 @@ class _Attribution:
         """A package whose version another package involved does not accept."""
         tops = {normal(top) for top in self._tops}
         unmet = [(one, need) for one in self._parts for need in one.unmet]
-        unmet.sort(key=lambda pair: normal(pair[1].name) not in tops)
-        for by, need in unmet:
-            name = normal(need.name)
-            package = f"{name} {need.have}".rstrip()
-            folder = next((one.folder for one in self._installed if one.name == name), "")
-            repair = self._repair(Action.INSTALL, f"{name}{need.specifier}", folder=folder, needed_by=by)
-            cause = Cause.OTHER_VERSION if need.have else Cause.MISSING
-            return ImportFault(cause=cause, package=package, other=f"{by} needs {name}{need.specifier}", repair=repair)
-        return None
+        if not unmet:
+            return None
+        by, need = min(unmet, key=lambda pair: normal(pair[1].name) not in tops)
+        name = normal(need.name)
+        package = f"{name} {need.have}".rstrip()
+        folder = next((one.folder for one in self._installed if one.name == name), "")
+        repair = self._repair(Action.INSTALL, f"{name}{need.specifier}", folder=folder, needed_by=by)
+        cause = Cause.OTHER_VERSION if need.have else Cause.MISSING
+        return ImportFault(cause=cause, package=package, other=f"{by} needs {name}{need.specifier}", repair=repair)
 
     def _binary(self) -> ImportFault | None:
         """A package that was compiled for another version of numpy (or another package) than the installed one."""
@@ -354,26 +344,28 @@ class _Attribution:
 
     def _mismatch(self) -> ImportFault | None:
         """A package that uses something that the installed version of another package lacks."""
-        for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
-            if found := pattern.findall(self._raised.text):
-                top = found[-1].partition(".")[0]
-                other, one = self._owner(top), self._running(other_than=top)
-                if other and one and other is not one:
-                    return self._mismatch_of(one, other)
+        said = (pattern.findall(self._raised.text)[-1:] for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE))
+        tops = [name.partition(".")[0] for names in said for name in names]
+        pairs = [(self._running(other_than=top), self._owner(top)) for top in tops]
         one = self._running()
-        others = [other for other in self._installed if one and other.name != one.name and self._is_quoted(other)]
-        return self._mismatch_of(one, others[0]) if one and others else None
+        pairs += [(one, two) for two in self._installed if one and two.name != one.name and self._is_quoted(two)]
+        for one, other in pairs:
+            if one and other and one is not other:
+                repair = self._repair(Action.INSTALL, *map(self._spec, (one.name, other.name)), needed_by=one)
+                return ImportFault(cause=Cause.MISMATCH, package=str(one), other=str(other), repair=repair)
+        return None
 
     def _is_quoted(self, one: Installed) -> bool:
         """Whether a message names a package and its version, as in `pyarrow requires NumPy 2.0, found 1.24.4`."""
         has_name = re.search(rf"\b{re.escape(one.name)}\b", self._raised.text, re.IGNORECASE)
         return bool(has_name and re.search(rf"\b{re.escape(one.version)}(?![.\d])", self._raised.text))
 
-    def _mismatch_of(self, one: Installed, other: Installed) -> ImportFault:
-        repair = self._repair(Action.INSTALL, *map(self._spec, (one.name, other.name)), needed_by=one)
-        return ImportFault(cause=Cause.MISMATCH, package=str(one), other=str(other), repair=repair)
-
     # ---------------------------------------------------------------- what repairs it
+
+    def _unowned(self, cause: Cause, top: str, folder: str, action: Action) -> ImportFault:
+        """The fault of a module that no distribution owns."""
+        repair = self._repair(action, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
+        return ImportFault(cause=cause, package=top, folder=folder, origin=origin_of(folder), repair=repair)
 
     def _found(
         self, cause: Cause, one: Installed, action: Action, other: str = "", files: tuple[str, ...] = ()
@@ -405,18 +397,13 @@ class _Attribution:
             return _left_out(folder)
         if origin is Origin.NOTEBOOK:
             return Repair(action=Action.RENAME, folder=folder)
-        installer = self._installer(needed_by)
+        installer = find_installer()
+        with suppress(Exception):  # no metadata
+            if needed_by is not None and (needed_by.metadata.read_text("INSTALLER") or "").strip() == "conda":
+                installer = find_conda(needed_by.name) or installer
         if not installer.tool:
             action, specs = Action.OTHER_ENVIRONMENT, ()
         return Repair(action=action, specs=specs, folder=folder, unrecorded=unrecorded, installer=installer)
-
-    @staticmethod
-    def _installer(one: Installed | None) -> Installer:
-        """Conda, if it installed the package; otherwise pip or what replaces it here."""
-        with suppress(Exception):
-            if one is not None and (one.metadata.read_text("INSTALLER") or "").strip() == "conda":
-                return find_conda(one.name) or find_installer()
-        return find_installer()
 
 
 def _left_out(folder: str) -> Repair:

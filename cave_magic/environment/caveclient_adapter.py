@@ -6,15 +6,17 @@ Everything that depends on the version of caveclient is here (7 and 8).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
 from ..api import failures
 from ..api.responses import NOTHING
+from ..api.urls import parse_url
 from ..token import Token
 from ..ui.redact import Untrusted
 
@@ -66,11 +68,8 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
     found = []
     for name, value in list(names.items()):
         with suppress(Exception):  # a person's objects may do anything
-            if (
-                name.startswith("_")
-                or not name.isidentifier()
-                or not type(value).__module__.startswith("caveclient.frameworkclient")
-            ):
+            is_client = type(value).__module__.startswith("caveclient.frameworkclient")
+            if not is_client or name.startswith("_") or not name.isidentifier():
                 continue
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
@@ -155,9 +154,9 @@ _SERVICES = {
 }
 """Modules of caveclient (7 and 8), and the services that they are for."""
 
-_NAMES = ("table", "table_name", "view_name", "datastack_name")
+_NAMES = ("table", "table_name", "view_name", "datastack_name", "server_address")
 _NUMBERS = ("version", "materialization_version", "root_id", "supervoxel_id")
-"""Arguments of caveclient that become a part of a URL: names, and whole numbers."""
+"""Arguments of caveclient that become a part of a URL: texts, and whole numbers."""
 
 
 def failed_call(error: BaseException | None) -> FailedCall | None:
@@ -165,10 +164,9 @@ def failed_call(error: BaseException | None) -> FailedCall | None:
 
     It reads only the variables of frames and the attributes of objects, never a property, which might send a request.
     """
-    try:
+    with suppress(Exception):  # an unknown version of caveclient, or a user's object
         return _Frames(error).call()
-    except Exception:  # an unknown version of caveclient, or a user's object
-        return None
+    return None
 
 
 class _Frames:
@@ -206,7 +204,7 @@ class _Frames:
         return FailedCall(
             function=self._function(),
             service=service,
-            server=_text(client.get("_server_address")).rstrip("/"),
+            server=_text(client.get("_server_address") or auth.get("_server_address")).rstrip("/"),
             local_server=_text(client.get("local_server")).rstrip("/"),
             datastack=Untrusted(_text(self._first("datastack_name") or client.get("_datastack_name"))),
             table=Untrusted(_text(self._first("table_name", "table", "view_name", service="materialize"))),
@@ -255,14 +253,16 @@ class _Frames:
         return next((int(one) for one in found if re.fullmatch(r"-?\d{1,9}", str(one))), None)
 
     def _request(self) -> tuple[dict[str, Any], int]:
-        """The attributes of the request that failed, and the status of its response."""
+        """The attributes of the request that failed, before any redirect elsewhere, and the status of its response."""
         responses = [one for _, _, found in self._frames for one in (found.get("response"), found.get("r"))]
         for one in [*(_attributes(one).get("response") for one in self._chain), *responses]:
             found = _attributes(one)
             if "status_code" in found:
-                return _attributes(found.get("request")), int(found["status_code"] or 0)
-        requests = (_attributes(_attributes(one).get("request")) for one in self._chain)
-        return next(filter(None, requests), {}), 0
+                followed = (_attributes(each).get("request") for each in (*(found.get("history") or ()), one))
+                return _before_leaving(map(_attributes, followed)), int(found["status_code"] or 0)
+        sent = (found.get("prep") for one in self._chain for _, _, found in _frames_of(one, "requests"))
+        last = (_attributes(one).get("request") for one in self._chain)
+        return _before_leaving(next(filter(None, map(_attributes, some)), {}) for some in (sent, last)), 0
 
     def _wrong(self) -> WrongArgument | None:
         """The first argument that cannot become a part of a URL, or that the setter of the version rejects."""
@@ -282,12 +282,24 @@ class _Frames:
         return None
 
 
-def _frames_of(error: BaseException) -> Iterator[Frame]:
-    """Module, function and variables of the frames of caveclient in a traceback, the outermost first."""
+def _frames_of(error: BaseException, of: str = "caveclient") -> Iterator[Frame]:
+    """Module, function and variables of the frames of a package in a traceback, the outermost first."""
     for frame, _ in walk_tb(error.__traceback__):
         package, _, module = str(frame.f_globals.get("__name__", "")).partition(".")
-        if package == "caveclient":
+        if package == of:
             yield module, frame.f_code.co_name, frame.f_locals
+
+
+def _before_leaving(requests: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The last request to the host and service of the first; any others followed a redirect, such as to a sign-in."""
+    found = [one for one in requests if one]
+    return [{}, *takewhile(lambda one: _asked_by(one) == _asked_by(found[0]), found)][-1]
+
+
+def _asked_by(request: dict[str, Any]) -> tuple[str, ...]:
+    """The host of a request, and the first part of its path, which names the service."""
+    url = parse_url(_text(request.get("url")))
+    return (url.host, *url.path.split("/")[:2]) if url else ()
 
 
 def _clients_of(one: Any) -> Iterator[Any]:

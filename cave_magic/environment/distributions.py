@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .import_fault import Origin
 from .packages import Unmet, requirements_of, unmet_requirements_of
+from .shadowed import search_path
 
 _CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
 
@@ -129,14 +130,13 @@ def _is_damaged(file: PackagePath, by_content: bool, by_size: bool) -> bool:
     from hashlib import new
 
     path = Path(str(file.locate()))
-    try:
+    with suppress(OSError, ValueError):
         size = path.stat().st_size
         if not by_content or file.hash is None:
             return by_size and file.size not in (None, size)
         found = urlsafe_b64encode(new(file.hash.mode, path.read_bytes()).digest()).decode().rstrip("=")
-    except (OSError, ValueError):
-        return True
-    return found != file.hash.value
+        return found != file.hash.value
+    return True
 
 
 def all_installed(path: Sequence[str] | None = None) -> list[Installed]:
@@ -166,9 +166,18 @@ def accepted(name: str, requirers: Collection[Installed]) -> str:
     return str(found) if any(one.operator[0] != ">" for one in found) else ""
 
 
+def distinct_path() -> list[str]:
+    """The entries that Python searches, each folder once: a notebook's may also be there under its name."""
+    first: dict[str, str] = {}
+    for entry in search_path():
+        with suppress(FileNotFoundError):  # relative to a folder that was deleted
+            first.setdefault(os.path.realpath(entry), entry)
+    return list(first.values())
+
+
 def entries_with(module: str) -> Iterator[str]:
     """The entries of `sys.path` that have a top-level module, the one that Python imports first."""
-    for entry in dict.fromkeys(sys.path):
+    for entry in distinct_path():
         with suppress(Exception):  # an entry that is no folder
             spec = PathFinder.find_spec(module, [entry])
             if spec is not None and spec.loader is not None and spec.origin:
@@ -184,7 +193,7 @@ def file_of(module: str, entry: str) -> str:
 
 def top_of(file: str) -> str:
     """The top-level module that a file belongs to; "" if it is in no entry of `sys.path`."""
-    entries = [os.path.join(_absolute(entry), "") for entry in sys.path]
+    entries = [os.path.join(_absolute(entry), "") for entry in search_path()]
     entry = max((one for one in entries if file.startswith(one)), key=len, default="")
     return file[len(entry) :].split(os.sep)[0].partition(".")[0] if entry else ""
 

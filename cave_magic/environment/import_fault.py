@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum
 
 from .installer import Installer
 
 
 class Cause(Enum):
-    """Why an import fails, in words; the names in braces are those of `ImportFault`."""
+    """Why an import fails, in words; the names in braces are facts of an `ImportFault`, or depend on who reads it."""
 
-    STALE_KERNEL = "a fresh Python can import it: packages, modules or sys.path changed after this kernel started"
+    STALE_KERNEL = "a fresh Python can import it: packages, modules or sys.path changed after {this_kernel} started"
+    ODD_ENTRY = "sys.path has an entry of type {package}, which is not text; a fresh Python without it can import it"
     OTHER_COPY = "{package} in {folder} hides the copy in {other}; without it the import works"
     VARIABLE = "without the environment variable {package}, the import works"
-    STARTUP_FILE = "each kernel runs {package} in {folder} when it starts; without it the import works"
+    STARTUP_FILE = "{each_kernel} runs {package} in {folder} when it starts; without it the import works"
     NO_MODULE_OF_PYTHON = "this Python was built without its module {package}"
     TOO_OLD_FOR_PYTHON = "{package} needs the module {other}, which this Python no longer has"
     MISSING = "{package} is not installed"
     EDITABLE_GONE = "{package} was installed from a folder that no longer exists"
     DAMAGED = "files of {package} in {folder} are missing or damaged: {files}"
-    PYTHON_GONE = "{folder}, the {package} of this kernel, no longer exists"
+    PYTHON_GONE = "{folder}, the {package} of {this_kernel}, no longer exists"
     LOST_LINK = "{folder}, the folder of {package}, is a link to nothing"
     UNREADABLE = "you have no permission to read {package} in {folder}"
     HALF_UPGRADED = "{folder} has metadata of {package} and of {other}: an upgrade was interrupted"
@@ -34,37 +35,28 @@ class Cause(Enum):
 
 
 class Action(Enum):
-    """What repairs it."""
+    """What repairs it; the values are for readers of the code."""
 
-    RESTART = auto()
-    """Only restart the kernel."""
-    INSTALL = auto()
-    """Install or upgrade `specs`."""
-    REINSTALL = auto()
-    """Install `specs` again, over what is there."""
-    UNINSTALL = auto()
-    """Uninstall `specs`."""
-    LEAVE_OUT = auto()
-    """Remove `folder` from `sys.path`."""
-    RENAME = auto()
-    """Rename `folder`, which is what shadows the package."""
-    UNSET = auto()
-    """Unset an environment variable where Jupyter is started."""
-    OTHER_PYTHON = auto()
-    """No environment of this Python can help: use another Python."""
-    OTHER_ENVIRONMENT = auto()
-    """This environment cannot be repaired: make another one."""
+    RESTART = "only restart the kernel"
+    INSTALL = "install or upgrade `specs`"
+    REINSTALL = "install `specs` again, over what is there"
+    UNINSTALL = "uninstall `specs`"
+    LEAVE_OUT = "remove `folder` from `sys.path`"
+    RENAME = "rename `folder`, which is what shadows the package"
+    UNSET = "unset an environment variable where Jupyter is started"
+    OTHER_PYTHON = "use another Python: no environment of this one can help"
+    OTHER_ENVIRONMENT = "make another environment: this one cannot be repaired"
 
 
 class Origin(Enum):
-    """Where an entry of `sys.path` comes from, in words that follow its name."""
+    """Where an entry of `sys.path` comes from, in words that follow its name, as those of `Cause`."""
 
     ENVIRONMENT = ""
     """This Python's own folder."""
     USER = " (your own packages)"
     """As with `pip install --user`."""
     PYTHONPATH = " (named by PYTHONPATH)"
-    NOTEBOOK = " (the folder of the notebook)"
+    NOTEBOOK = " ({notebook_folder})"
     ADDED = " (added to sys.path)"
     """By a `.pth` file, or by code."""
 

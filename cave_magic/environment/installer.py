@@ -99,12 +99,9 @@ def _is_set_to_user() -> bool:
 
     files = ConfigParser()
     with suppress(Exception):  # a malformed file, with which pip fails, too
-        own = (
-            *(os.path.join(sys.prefix, f"pip.{ending}") for ending in ("conf", "ini")),
-            os.environ.get("PIP_CONFIG_FILE", ""),
-        )
-        usual = (os.path.expandvars(os.path.expanduser(one)) for one in _SETTINGS)
-        files.read(filter(os.path.isfile, (*usual, *own)))  # not a pipe
+        usual = [os.path.expandvars(os.path.expanduser(one)) for one in _SETTINGS]
+        own = [os.path.join(sys.prefix, name) for name in ("pip.conf", "pip.ini")]
+        files.read(filter(os.path.isfile, (*usual, *own, os.environ.get("PIP_CONFIG_FILE", ""))))  # not a pipe
         return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
     return False
 

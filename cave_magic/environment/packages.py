@@ -52,12 +52,12 @@ def _problem_of(importing: Callable[[], object]) -> str:
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """Pauses Python's garbage collector during an import, where it would take a quarter of the time and find nothing.
+    """Pauses Python's garbage collector in a first import, where it would take a quarter of the time and find nothing.
 
     New objects are then moved to the oldest generation, or the first collection would scan all of them. (caveclient 8.2
     on Python 3.11: 1.2 s instead of 1.6 s.)
     """
-    if not gc.isenabled():
+    if not gc.isenabled() or "caveclient.auth" in sys.modules:
         yield
         return
     gc.disable()
@@ -92,10 +92,19 @@ class Unmet:
 
 def unmet_requirements() -> tuple[Unmet, ...]:
     """The unmet requirements of this package and of the installed caveclient: pip may break them later."""
+    found = {name: _distribution_of(name) for name in ("cave-magic", "caveclient")}
+    return tuple(replace(need, by=name) for name, one in found.items() if one for need in unmet_requirements_of(one))
+
+
+def _distribution_of(name: str) -> Distribution | None:
+    """The distribution of this name that is imported; None if its folder has the metadata of several versions, as an
+    interrupted upgrade leaves it, which may all be wrong.
+    """
     from importlib.metadata import distributions
 
-    found = {name: next(filter(_version_in, distributions(name=name)), None) for name in ("cave-magic", "caveclient")}
-    return tuple(replace(need, by=name) for name, one in found.items() if one for need in unmet_requirements_of(one))
+    found = list(filter(_version_in, distributions(name=name)))
+    versions = {_version_in(one) for one in found if one.locate_file("") == found[0].locate_file("")}
+    return found[0] if len(versions) == 1 else None
 
 
 def unmet_requirements_of(package: Distribution) -> tuple[Unmet, ...]:
@@ -122,11 +131,10 @@ def _requirement(text: str, extra: str) -> Requirement | None:
     """A line of a package's metadata; None if malformed or not for this Python, computer or extra."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    try:
+    with suppress(InvalidRequirement):
         need = Requirement(text)
-    except InvalidRequirement:
-        return None
-    return need if need.marker is None or need.marker.evaluate({"extra": extra}) else None
+        return need if need.marker is None or need.marker.evaluate({"extra": extra}) else None
+    return None
 
 
 def version_of(name: str) -> str | None:

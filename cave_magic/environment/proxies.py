@@ -13,6 +13,9 @@ from ..api.urls import parse_url
 PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy")
 """The variables that name a proxy for the web, in lower case."""
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables whose file of certificates requests uses, in its order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
@@ -41,7 +44,7 @@ def read_proxy_settings() -> ProxySettings:
     """Finds the variables in the environment that requests 2.34 obeys."""
     env = os.environ
     no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
-    bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
+    bundle = next((name for name in BUNDLES if env.get(name)), "")
     return ProxySettings(proxies=_proxies(), no_proxy=no_proxy, has_exceptions=bool(env.get(no_proxy)), bundle=bundle)
 
 

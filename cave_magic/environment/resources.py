@@ -18,26 +18,32 @@ the first import of caveclient needs, with numpy, which may hang if there are fe
 
 
 class Shortage(Enum):
-    """What has run out; the value says so, and what to do about it."""
+    """What has run out; the value says so, and what to do about it in IPython and in a shell."""
 
-    OPEN_FILES = ("this kernel has too many open files", "restart the kernel, which closes them")
-    MEMORY = ("this kernel has too little memory left", "delete large variables, or restart the kernel")
-    THREADS = ("this kernel can start no more threads", "stop other kernels or programs of yours")
-    DISK = ("a disk is full, or your quota is used up", "free some space on it")
+    OPEN_FILES = (
+        "{} has too many open files",
+        "restart the kernel, which closes them",
+        "raise the limit of open files (ulimit -n)",
+    )
+    MEMORY = (
+        "{} has too little memory left",
+        "delete large variables, or restart the kernel",
+        "end other programs, or raise the limit of memory (ulimit -v)",
+    )
+    THREADS = (
+        "{} can start no more threads", "stop other kernels or programs of yours", "stop notebooks or programs of yours"
+    )  # fmt: skip
+    DISK = ("a disk is full, or your quota is used up", "free some space on it", "free some space on it")
 
     @property
     def words(self) -> str:
         """What is used up."""
-        return self.value[0].replace("this kernel", either("this kernel", "this program"))
+        return self.value[0].format(either("this kernel", "this program"))
 
     @property
     def advice(self) -> str:
         """What to do about it."""
-        in_a_shell = {
-            Shortage.OPEN_FILES: "raise the limit of open files (ulimit -n)",
-            Shortage.MEMORY: "end other programs",
-        }
-        return either(self.value[1], in_a_shell.get(self, self.value[1].replace("other kernels", "notebooks")))
+        return either(*self.value[1:])
 
 
 _BY_NUMBER = {

@@ -145,10 +145,8 @@ def is_python_gone() -> bool:
     """Whether this Python's program no longer exists; one that this user may not see is not gone."""
     try:
         os.stat(sys.executable or "")
-    except FileNotFoundError:
-        return os.path.isabs(sys.executable or "")
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError) and os.path.isabs(sys.executable or "")
     return False
 
 
@@ -156,11 +154,13 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
     """Tries an import in a fresh Python with the `sys.path` of this one. Never raises."""
     import subprocess
 
+    from .distributions import distinct_path  # lazily: the program that is run has no package
+
     if not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
         return IMPOSSIBLE  # an application with a Python inside would open its window
     if seconds <= 0:
         return UNKNOWN
-    wanted = json.dumps(asdict(trial) | {"path": sys.path})
+    wanted = json.dumps(asdict(trial) | {"path": distinct_path()})
     options = (*(("-X", f"pycache_prefix={os.devnull}") if trial.recompiled else ()), *(("-S",) if trial.bare else ()))
     environ = {name: value for name, value in os.environ.items() if name not in trial.without}
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import threading
 import time
@@ -13,12 +11,15 @@ from urllib3.connection import HTTPConnection
 
 from cave_magic.api.batch import Batch, PendingResponse, result_or
 from cave_magic.api.failures import Failure
-from cave_magic.api.http import CONNECTIONS_PER_HOST, Session
+from cave_magic.api.http import CONNECTIONS_PER_HOST
+from cave_magic.api.responses import Response
 from cave_magic.token import Token
 
+from ..support.desk import interrupt_when
 from ..support.odd_server import OddServer, says
+from ..support.waiting import until
 
-LONG = 20.0
+LONG = 60.0
 """Seconds that no test takes: a server that hangs is not waited for."""
 
 TOKEN, OTHER = Token("a" * 31 + "0"), Token("b" * 31 + "1")
@@ -63,6 +64,7 @@ def test_a_task_that_hangs_is_not_waited_for(release):
     """At the timeout `wait` returns, and the results so far are there."""
     batch = Batch(0.3)
     hangs, responds = batch.submit(release.wait, "a"), batch.submit(lambda: "here", "b")
+    assert responds.result(LONG)
     start = time.monotonic()
     batch.wait()
     assert time.monotonic() - start < LONG / 2
@@ -75,8 +77,7 @@ def test_at_most_six_tasks_run_for_a_host(release):
     for number in range(20):
         batch.submit(lambda number=number: (begun.append(number), release.wait()), "a")
     assert batch.submit(lambda: "free", "b").result(LONG) == "free"
-    while len(begun) < CONNECTIONS_PER_HOST:
-        time.sleep(0.01)
+    until(lambda: len(begun) >= CONNECTIONS_PER_HOST)
     time.sleep(0.1)
     with batch:
         pass
@@ -87,12 +88,11 @@ def test_nothing_begins_after_the_timeout(release):
     """A task that is still in the queue at the timeout never runs."""
     batch, begun = Batch(0.2), []
     for number in range(CONNECTIONS_PER_HOST + 3):
-        batch.submit(lambda number=number: (release.wait(), begun.append(number)), "a")
+        batch.submit(lambda number=number: (begun.append(number), release.wait()), "a")
+    until(lambda: len(begun) == CONNECTIONS_PER_HOST)
     batch.wait()
     release.set()
-    later = Batch(LONG)
-    later.submit(lambda: time.sleep(0.2), "a")
-    later.wait()
+    until(lambda: batch._threads["a"] == 0)
     assert len(begun) == CONNECTIONS_PER_HOST
 
 
@@ -122,10 +122,13 @@ def test_a_follow_up_that_fails_stops_nothing(cave, capsys, caplog):
 
 def test_no_follow_up_runs_after_the_wait(release):
     """A response that comes after the wait leads to nothing."""
-    followed = []
-    with Batch(0.2) as batch, Session() as session:
-        late = PendingResponse(url="", token=None, session=session, future=batch.submit(release.wait))
+    begun, followed = threading.Event(), []
+    with Batch(0.2) as batch:
+        late = PendingResponse(
+            future=batch.submit(lambda: begun.set() or release.wait()), unfinished=lambda: Response(url="")
+        )
         batch.then(late, followed.append)
+        assert begun.wait(LONG)
         batch.wait()
         release.set()
         assert late.future.result(LONG)
@@ -187,29 +190,32 @@ def test_many_requests_need_few_threads(release):
 def test_progress_names_the_hosts(release):
     """After a second the callback gets the hosts and the seconds, and never before."""
     heard = []
-    batch = Batch(1.5)
+    batch = Batch(LONG)
     batch.submit(release.wait, "slow")
     batch.submit(release.wait)
     batch.submit(lambda: None, "quick")
-    batch.wait(lambda hosts, seconds: heard.append((hosts, seconds)))
-    assert heard
-    assert {tuple(hosts) for hosts, _ in heard} == {("slow",)}
-    assert all(seconds >= 1 for _, seconds in heard)
+    until(lambda: list(batch._unfinished.values()) == ["slow", ""])
+
+    def hear(hosts: list[str], seconds: float) -> None:
+        heard.append((hosts, seconds >= 1))
+        release.set()
+
+    batch.wait(hear)
+    assert heard == [(["slow"], True)]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_an_interrupt_ends_the_wait_at_once(release):
     """Ctrl-C ends the wait long before the timeout, and no further task begins."""
     batch, begun = Batch(120), []
     for number in range(CONNECTIONS_PER_HOST + 1):
         batch.submit(lambda number=number: (begun.append(number), release.wait()), "a")
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupt_when(lambda: len(begun) == CONNECTIONS_PER_HOST, inside=Batch.wait)
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         batch.wait()
     assert time.monotonic() - start < LONG
     release.set()
-    time.sleep(0.1)
+    until(lambda: batch._threads["a"] == 0)
     assert len(begun) == CONNECTIONS_PER_HOST
 
 
@@ -244,19 +250,25 @@ def test_unfinished_requests_for_one_url_are_told_apart(cave):
     cave.misbehave("info", "silent")
     with Batch(LONG) as batch:
         sent = batch.get(f"{cave.server}/info/version", TOKEN)
-        while not len(cave.requests):
-            time.sleep(0.01)
+        until(lambda: cave.requests)
     unsent = batch.get(f"{cave.server}/info/version", OTHER)
     assert (sent.response.failure, unsent.response.failure) == (Failure.NO_RESPONSE, Failure.NOT_CONTACTED)
 
 
 def test_a_name_that_resolves_too_late_gets_no_request(monkeypatch):
     """If the name server responds after the timeout, neither request nor token is sent."""
-    found, find = threading.Event(), socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (found.wait(LONG), find(*args, **options))[1])
+    asked, found, find = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def look_up(*args, **options):
+        asked.set()
+        found.wait(LONG)
+        return find(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with OddServer(says("Content-Type: application/json", b"1")) as odd:
         with Batch(0.5) as batch:
             pending = batch.get(f"http://{odd.host}/", TOKEN)
+            assert asked.wait(LONG)
             batch.wait()
             response = pending.response
         found.set()

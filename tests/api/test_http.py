@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import gzip
 import json
+import os
 import socket
 import ssl
 import sys
 import threading
 import time
+import warnings
+from unittest.mock import Mock
 
 import pytest
+import requests
+from urllib3.exceptions import DependencyWarning
 
 import cave_magic.api
 from cave_magic.api.connections import DEADLINES
 from cave_magic.api.failures import Failure, classify
-from cave_magic.api.http import Session
-from cave_magic.api.responses import PAGE, Response
+from cave_magic.api.http import Session, Way, changed_by
+from cave_magic.api.responses import PAGE, Response, version_in
 from cave_magic.environment.packages import import_caveclient
 from cave_magic.token import Token
 from cave_magic.ui.redact import Untrusted
 
 from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
+from ..support.waiting import until
 
-LONG = 20.0
+LONG = 60.0
 TOKEN = Token("a" * 31 + "0")
 JSON = "Content-Type: application/json"
 
@@ -42,6 +49,37 @@ def test_a_good_response_is_parsed(cave, session):
     assert (response.status, response.body, response.failure) == (200, "4.3.3", None)
     assert response.is_good
     assert 0 < response.seconds < LONG
+
+
+REPLACED = (
+    "Session",
+    "Session.send",
+    "adapters.HTTPAdapter.__init__",
+    "adapters.HTTPAdapter.build_response",
+    "models.Request.__init__",
+    "models.Response.__init__",
+)
+"""Parts of requests that a startup file may replace."""
+
+
+@pytest.mark.parametrize("part", REPLACED)
+def test_requests_as_installed_have_nothing_that_was_replaced(cave, session, monkeypatch, part):
+    """Whichever part of requests fails in this process, the second copy sends the request."""
+
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("replaced")
+
+    monkeypatch.setattr(f"requests.{part}", fail)
+    url, filters = f"{cave.server}/info/version", [*warnings.filters]
+    assert changed_by() == __file__
+    assert session.get(url).failure is Failure.UNKNOWN
+    assert session.request("GET", url, None, LONG, way=Way(as_installed=True)).is_good
+    assert {one[2] for one in warnings.filters if one not in filters} <= {DependencyWarning}
+
+
+def test_requests_that_nobody_changed_are_not_called_changed():
+    """Else a check would blame a file of requests itself."""
+    assert changed_by() == ""
 
 
 def test_connections_are_reused(cave, session):
@@ -84,14 +122,14 @@ def test_an_echoed_token_is_masked(session):
         ("truncated", Failure.INCOMPLETE),
         ("silent", Failure.NO_RESPONSE),
         ("drip", Failure.NO_RESPONSE),
-        ("big", Failure.INCOMPLETE),
+        ("big", Failure.UNREADABLE),
     ],
 )
 def test_failures_are_named(cave, session, how, failure):
     """What a server does instead of responding is named, and soon."""
     cave.misbehave("info", how)
     start = time.monotonic()
-    response = session.get(f"{cave.server}/info/version", seconds=0.4)
+    response = session.get(f"{cave.server}/info/version", seconds=0.4 if failure is Failure.NO_RESPONSE else LONG)
     assert time.monotonic() - start < LONG
     assert response.failure is failure
     assert response.body is None
@@ -103,6 +141,27 @@ def test_nothing_is_retried(cave, session, how):
     cave.misbehave("info", how)
     assert session.get(f"{cave.server}/info/version").status in (503, 429, 302)
     assert len(cave.requests) == 1
+
+
+def test_a_connection_that_was_closed_between_two_requests_is_replaced(session):
+    """A server may close a connection just as the next request is sent on it: a new one shows what it responds."""
+    answer = says("Content-Length: 2", b"{}")
+
+    def close_on_the_second_request(sock, over):
+        answer(sock, over)
+        sock.recv(65536)
+
+    with OddServer(close_on_the_second_request) as odd:
+        responses = [session.get(f"http://{odd.host}/{number}") for number in range(3)]
+    assert [(response.status, response.failure) for response in responses] == 3 * [(200, None)]
+    assert odd.connections == 3
+
+
+def test_a_connection_that_is_always_closed_is_a_failure(session):
+    """Only the first request on a new connection shows it, so nothing is sent twice."""
+    with OddServer(lambda sock, over: None) as odd:
+        assert session.get(f"http://{odd.host}/x").failure is Failure.RESET
+    assert odd.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +185,7 @@ def test_urls_that_lead_nowhere_are_named(session, monkeypatch, address, failure
         return find(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert session.get(address, seconds=2).failure is failure
+    assert session.get(address, seconds=LONG).failure is failure
 
 
 def test_connecting_times_out(session):
@@ -174,7 +233,29 @@ def test_a_compressed_bomb_stays_small(session):
     body = gzip.compress(b" " * 50_000_000, 1)
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
         response = session.get(f"http://{odd.host}/")
-    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "it is too long")
+    assert (response.failure, response.detail) == (Failure.UNREADABLE, "it is too long")
+
+
+def test_a_compressed_response_that_is_none_cannot_be_read(session):
+    """Each response is requested in the form that caveclient asks for, so that its errors are seen here, too."""
+    with OddServer(says("Content-Encoding: gzip\r\nContent-Length: 5", b"plain")) as odd:
+        response = session.get(f"http://{odd.host}/")
+    assert (response.failure, response.detail) == (Failure.UNREADABLE, "it cannot be decompressed")
+    assert b"Accept-Encoding: gzip\r\n" in odd.got
+
+
+def test_an_empty_response_is_not_decompressed(session):
+    """A response without a body may still name an encoding."""
+    with OddServer(says("Content-Encoding: gzip\r\nContent-Length: 0")) as odd:
+        assert session.get(f"http://{odd.host}/").failure is None
+
+
+def test_a_response_that_a_proxy_has_changed_is_good(session):
+    """It turns 200 into 203, which caveclient accepts."""
+    with OddServer(lambda sock, over: sock.sendall(b'HTTP/1.1 203 X\r\nContent-Length: 7\r\n\r\n"4.3.3"')) as odd:
+        response = session.get(f"http://{odd.host}/info/version")
+    assert response.is_good
+    assert version_in(response) == "4.3.3"
 
 
 def test_a_compressed_response_that_breaks_off_is_incomplete(session):
@@ -182,7 +263,7 @@ def test_a_compressed_response_that_breaks_off_is_incomplete(session):
     body = gzip.compress(json.dumps({"ok": True}).encode())[:-12]
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
         response = session.get(f"http://{odd.host}/")
-    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "a part is missing")
+    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "part of it is missing")
 
 
 def test_a_proxy_is_used_and_times_out(session, monkeypatch):
@@ -221,6 +302,7 @@ def test_a_closed_session_sends_nothing(cave):
 
 def test_a_closed_session_leaves_no_thread(cave):
     """The thread that cuts requests at their deadlines has ended, for whoever counts the threads right after a check."""
+    until(lambda: DEADLINES.thread is None)  # no request of another test is left
     with Session() as session:
         session.get(f"{cave.server}/info/version")
         watching = DEADLINES.thread
@@ -234,8 +316,7 @@ def test_closing_cancels_requests_in_progress(cave):
     session, responses = Session(), []
     thread = threading.Thread(target=lambda: responses.append(session.get(f"{cave.server}/info/version", seconds=120)))
     thread.start()
-    while not len(cave.requests):
-        time.sleep(0.01)
+    until(lambda: cave.requests)
     session.close()
     thread.join(LONG)
     assert responses[0].failure is Failure.NO_RESPONSE
@@ -259,6 +340,57 @@ def test_an_error_of_a_mock_is_named_with_its_module(session, monkeypatch):
     monkeypatch.setattr("requests.Session.request", refuse)
     response = session.get("http://127.0.0.1:9/")
     assert (response.failure, response.detail) == (Failure.UNKNOWN, f"RuntimeError in {__name__}")
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("urllib3.util.connection", (Failure.SYSTEM, os.strerror(errno.ENOBUFS))),
+        ("socket", (Failure.SYSTEM, os.strerror(errno.ENOBUFS))),
+        ("pytest_socket", (Failure.UNKNOWN, "OSError in pytest_socket")),
+    ],
+)
+def test_an_error_of_the_system_is_not_blamed_on_changed_requests(module: str, expected: tuple[Failure, str]):
+    """What no other code raised is the system's own error, in its own words, such as that of a firewall."""
+    names = {"__name__": module, "error": OSError(errno.ENOBUFS, TOKEN.reveal())}
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        exec("def connect(): raise error\nconnect()", names)
+    assert classify(caught.value) == expected
+
+
+@pytest.mark.parametrize("number", [errno.ENETDOWN, errno.EHOSTDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH])
+def test_a_network_that_is_down_is_no_error_of_the_system(number: int):
+    """macOS says "Host is down" or "Network is down" where Linux says "No route to host"."""
+    assert classify(OSError(number, "")) == (Failure.UNREACHABLE, "")
+
+
+def test_a_cache_of_responses_sees_none_of_ours(cave, session, monkeypatch):
+    """What replaces the session of requests, as requests_cache does, would store the tokens of a list on disk."""
+    stored: list[object] = []
+
+    class Cached(requests.Session):
+        def send(self, *args: object, **options: object) -> object:
+            stored.append(args)
+            return super().send(*args, **options)
+
+    monkeypatch.setattr(requests, "Session", Cached)
+    response = session.get(f"{cave.server}/auth/api/v1/user/token", Token(cave.new_token("ada")))
+    assert (response.status, stored) == (200, [])
+
+
+def test_what_replaces_the_session_of_requests_may_be_a_function(cave, session, monkeypatch):
+    """A function in place of that class, as a test or a notebook may put there, makes the session."""
+    real = requests.Session
+    monkeypatch.setattr(requests, "Session", lambda: real())
+    assert session.get(f"{cave.server}/auth/api/v1/user/token", Token(cave.new_token("ada"))).status == 200
+
+
+@pytest.mark.parametrize("number", ["text", [1], 10**30, -5])
+def test_an_error_with_an_odd_number_is_a_failure(session, monkeypatch, number):
+    """`OSError` takes anything in place of the number of a system's error, and a mock of Python raises what it gets."""
+    monkeypatch.setattr("requests.Session.request", Mock(side_effect=OSError(number, "text")))
+    response = session.get("http://127.0.0.1:9/")
+    assert (response.failure, response.detail) == (Failure.UNKNOWN, "OSError in unittest.mock")
 
 
 def test_an_unknown_error_is_named_by_its_type():
@@ -304,11 +436,19 @@ def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
     was = gc.isenabled()
     try:
         gc.enable() if collects else gc.disable()
+        monkeypatch.delitem(sys.modules, "caveclient.auth", raising=False)
         monkeypatch.setitem(sys.modules, "caveclient", None)
         assert import_caveclient().startswith("ModuleNotFoundError")
         assert gc.isenabled() is collects
     finally:
         gc.enable() if was else gc.disable()
+
+
+def test_a_later_import_leaves_the_objects_of_the_collector_alone(monkeypatch):
+    """Only those that the first import of caveclient made are moved to the oldest generation."""
+    assert import_caveclient() == ""
+    monkeypatch.setattr(gc, "freeze", lambda: pytest.fail("they were moved"))
+    assert import_caveclient() == ""
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ QUIET = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
     "distributed.scheduler.worker-ttl": None,
+    # Each worker is forked from a process that has imported Dask, which takes a second.
+    "distributed.worker.multiprocessing-method": "spawn" if sys.platform == "win32" else "forkserver",
 }
 """Without what Dask measures all the time: with hundreds of workers in one process, nothing else would happen."""
 
@@ -94,5 +96,5 @@ def processes(homes: Path) -> Iterator[Any]:
 def client(processes: Any) -> Iterator[Any]:
     """A client of them, with two workers that have just started."""
     with processes.get_client() as client:
-        client.wait_for_workers(2, timeout=30)
+        client.wait_for_workers(2, timeout=60)
         yield client

@@ -7,10 +7,7 @@ import os
 import pickle
 import signal
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
@@ -24,6 +21,7 @@ from cave_magic.api.urls import host_of
 from cave_magic.errors import NoToken, TokenNotSaved, TokenNotSent
 from cave_magic.sandbox import Sandbox
 
+from ..support.waiting import until
 from .conftest import cluster_of, separate_homes
 
 if TYPE_CHECKING:
@@ -48,14 +46,6 @@ def token_files(home: Path) -> dict[str, str]:
     """The files in the secrets folder of a home that contain a token."""
     found = sorted((home / ".cloudvolume" / "secrets").glob("*-secret.json"))
     return {path.name: json.loads(path.read_text()).get("token", "") for path in found}
-
-
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Looks until something has happened in another process."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.05)  # the cluster's own loop runs in this process, too
 
 
 @pytest.fixture
@@ -133,7 +123,7 @@ def _paths() -> list[str]:
 
 def _page(url: str) -> str:
     """A page of the dashboard; "" if it is an error, as for a task that has ended."""
-    with suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode(errors="replace")
     return ""
 
@@ -143,7 +133,7 @@ def test_it_cannot_get_into_a_task(client: Any, access: CaveAccess):
     with pytest.raises(TypeError, match="contains a token"):
         pickle.dumps(access)
     with pytest.raises(Exception, match=r"pickle|serial|contains a token"):
-        client.submit(repr, access).result(timeout=10)
+        client.submit(repr, access).result(timeout=60)
 
 
 def test_another_token_of_a_worker_is_kept(client: Any, access: CaveAccess, cave: Sandbox, set_up: str, homes: Path):

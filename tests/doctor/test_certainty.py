@@ -17,13 +17,15 @@ import pytest
 from cave_magic.api.failures import Failure
 from cave_magic.api.responses import Response
 from cave_magic.doctor import diagnose, gather, healthy
-from cave_magic.doctor.certainty import is_certain
+from cave_magic.doctor.diagnose import is_certain
 from cave_magic.doctor.evidence import Evidence, Machine, ServerFacts
 from cave_magic.doctor.model import CheckResult, Status
 from cave_magic.environment import packages
 from cave_magic.environment.packages import Unmet
 from cave_magic.environment.shadowed import ShadowingFile
 from cave_magic.ui.document import line
+
+from ..support.packages import CAVECLIENT
 
 IMPORTING = Machine(import_unfinished=True, import_awaited=False)
 
@@ -169,8 +171,10 @@ def test_what_is_kept_is_complete(cave, set_up, run, slow_import, option, monkey
     assert run(f"%cave_check {option}").error == ""
 
 
-def test_all_well_waits_for_the_import(cave, set_up, run, slow_import, monkeypatch):
+def test_all_well_waits_for_the_import(cave, set_up, run, slow_import, monkeypatch, tmp_path):
     """Without a failed check nothing is claimed before caveclient was imported, and a broken one is found."""
+    CAVECLIENT.install(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # a fresh Python imports it
     asked = []
 
     def decided(rows, evidence):

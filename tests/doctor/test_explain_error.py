@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import flask
 import pytest
 import requests
 
@@ -163,6 +164,29 @@ def test_a_502_through_a_proxy_is_not_blamed_on_the_server(monkeypatch):
     assert found.startswith("a request to the info service on x.org through the configured proxy returned HTTP 502.")
     monkeypatch.setenv("NO_PROXY", "x.org")
     assert "proxy" not in explain_error(error, TARGET).text
+
+
+def test_a_table_of_the_chunkedgraph_is_no_datastack():
+    """The auth server has the same code for both."""
+    said = 'b\'{"error": "invalid_table_id", "data": {"resource_namespace": "pcg_table", "table_id": "minnie2"}}\''
+    error = requests.HTTPError(f"400 Client Error: x for url: https://x.org/segmentation/api/v1/table content: {said}")
+    assert "chunkedgraph on x.org has no table minnie2." in explain_error(error, TARGET).text
+
+
+def test_an_error_without_its_details_is_explained(fails, cave):
+    """caveclient only says `KeyError: 'tos_form_url'`."""
+    said = {"error": "missing_tos", "message": "x", "data": {}}
+    cave.misbehave("/info/api/v2/datastack", lambda request: (flask.jsonify(said), 403))
+    assert "in a form that CAVEclient does not expect" in fails("client()")
+
+
+def test_a_version_of_the_api_that_caveclient_lacks_is_not_blamed_on_a_server():
+    """It is an argument of the user, and no request was sent."""
+    from caveclient.base import _api_endpoints
+
+    with pytest.raises(ValueError, match="No corresponding API version") as raised:
+        _api_endpoints(99, "me_server_address", "https://x.org", {}, {2: {}}, {})
+    assert explain_error(raised.value, TARGET) is None
 
 
 def test_unsigned_terms_are_explained(fails, cave):

@@ -52,7 +52,7 @@ def write_map(text: object) -> Path:
 
 def machine() -> Machine:
     """The facts about the map."""
-    return Machine(datastack_map=read_map(), datastacks_with_secrets=datastack_map.entries_with_secrets())
+    return Machine(datastack_map=read_map())
 
 
 def token_of(path: Path) -> str:
@@ -263,7 +263,7 @@ def test_secrets_are_removed_from_addresses(secrets):
             "f": A,
         }
     )
-    assert datastack_map.entries_with_secrets() == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
+    assert read_map().with_secrets == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
     fix = fixes.fix_map_secrets(machine())
     assert fix is not None
     names = "a, b, d, e, minnie65_public, v1dd and f"
@@ -277,7 +277,7 @@ def test_secrets_are_removed_from_addresses(secrets):
     }
     assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), **meant}
     assert [path.name for path in secrets.iterdir() if not path.name.startswith(".")] == [datastack_map.MAP_NAME]
-    assert fixes.fix_map_secrets(machine()) is None
+    assert not read_map().with_secrets
 
 
 @pytest.mark.parametrize(
@@ -333,8 +333,7 @@ def test_a_healthy_folder_needs_no_fix(secrets):
         fixes.fix_legacy(found),
         fixes.fix_copies(found, Token(A), [LOCAL]),
         fixes.fix_map(read_map()),
-        fixes.fix_map_secrets(machine()),
-    ] == [None] * 6
+    ] == [None] * 5
 
 
 # ---------------------------------------------------------------- files that name another server

@@ -50,7 +50,7 @@ ODD_NAMES = (
 def typed(line: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Types a line in bash, with nobody at the keyboard."""
     whole = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **env}
-    return subprocess.run(["bash", "-c", line], env=whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)  # fmt: skip
+    return subprocess.run(["bash", "-c", line], env=whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,9 @@ def test_any_file_can_be_moved_away_and_made_private(home, name):
     assert (home / f"{name}.old").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("name", ["it's", "two  spaces", "new\nline"])
-def test_a_token_is_saved_from_a_file_of_any_name(home, cave, name):
+def test_a_token_is_saved_from_a_file_of_any_name(home, cave):
     """The line that saves the token of a misplaced file names that file."""
-    path = home / name
+    path = home / "it's  on a new\nline"
     path.write_text(json.dumps({"token": cave.new_token("ada")}))
     done = typed(next_steps.save_from(find_target("minnie65_public", cave.server), path).text)
     assert (done.returncode, done.stderr) == (0, "")
@@ -122,7 +121,7 @@ def test_no_line_in_a_shell_is_for_ipython(in_a_shell):
     commands += [next_steps.without_saving(TARGET).text, variables.with_proxy_password("HTTPS_PROXY").text]
     for text in commands:
         assert not re.match(r"[%!]|import |from ", text)
-        assert subprocess.run(["bash", "-n", "-c", text], capture_output=True, timeout=30, check=False).returncode == 0
+        assert subprocess.run(["bash", "-n", "-c", text], capture_output=True, timeout=100, check=False).returncode == 0
 
 
 KERNELS = re.compile(r"kernel|the notebook|\bcell|Jupyter|(?:^| )[%!]\w")

@@ -19,15 +19,19 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=("home", "else where"))
-def folder(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Path:
-    """The home folder, or one with a space in its name."""
-    folder: Path = tmp_path / request.param
+PLACES = ("home", "else where")
+"""The home folder, or one with a space in its name."""
+
+
+@pytest.fixture
+def folder(place: str, home: Path, tmp_path: Path) -> Path:
+    """One of the places."""
+    folder: Path = tmp_path / place
     folder.mkdir(exist_ok=True)
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.in_turn(name=NAMES, place=PLACES)
 def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, cave: Sandbox, run: Run, secrets: Path):
     """The line names exactly that file, whatever is in its name."""
     token = cave.new_token("ada")
@@ -37,7 +41,7 @@ def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, c
     assert any(token in file.read_text() for file in secrets.glob("*-cave-secret.json"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.in_turn(name=NAMES, place=PLACES)
 def test_a_file_with_an_odd_name_is_made_private_and_moved(name: str, folder: Path, shell: object, run: Run):
     """Neither variables of the notebook nor rules of the shell change the name."""
     run("b = HOME = 'wrong'")
@@ -50,6 +54,7 @@ def test_a_file_with_an_odd_name_is_made_private_and_moved(name: str, folder: Pa
     assert (folder / f"{name}.old").exists()
 
 
+@pytest.mark.parametrize("place", PLACES)
 def test_the_line_that_replaces_a_token_names_the_same_file(folder: Path, cave: Sandbox, set_up: str, run: Run):
     """The printed line works for a file whose name cannot be typed after a magic."""
     token, file = cave.new_token("ada"), folder / "a'b\"  c"

@@ -224,8 +224,9 @@ def test_the_block_names_the_fault_and_not_the_user(run, cave, set_up, home):
     out = run("%cave_check --report").out
     assert "| failed | account |" in out
     assert "caveclient" in out
-    for secret in (set_up, set_up[-4:], "ada@example.org", "Ada Example", str(home)):
+    for secret in (set_up, "ada@example.org", "Ada Example", str(home)):
         assert secret not in out
+    assert set_up[-4:] not in re.split(r"\W", out)  # among the digits of a port it may be by chance
 
 
 @pytest.mark.parametrize("how", ["down", "html", "status:418", "garbage", "escapes"])

@@ -226,7 +226,8 @@ def hides_in_an_egg(here: Environment) -> None:
 
 
 def hides_as_a_compiled_file(here: Environment) -> None:
-    """A module that was compiled beside the notebook."""
+    """A module that was compiled beside the notebook, in a folder that is on the path under its name, too."""
+    here.environ["PYTHONPATH"] = str(here.notebook)
     (here.notebook / f"networkx{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"no code")
 
 
@@ -381,6 +382,17 @@ def test_a_changed_path_is_not_a_missing_package(here):
     said = here.check(f"import sys; sys.path.remove({str(here.site)!r})")
     assert said is not None
     assert "sys.path changed after this kernel started" in said.evidence
+    assert said.next == "restart the kernel, then %cave_check"
+
+
+@pytest.mark.parametrize("odd", ["None", "b'/tmp'"])
+def test_an_entry_of_sys_path_that_is_not_text_is_named(here, odd):
+    """`sys.path.insert(0, os.environ.get("LAB"))` adds None, with which `importlib.metadata` fails."""
+    with (here.site / "networkx" / "graph.py").open("a") as module:
+        module.write("import importlib.metadata; importlib.metadata.version('networkx')\n")
+    said = here.check(f"import pathlib, sys; sys.path[:0] = [pathlib.Path('/tmp'), {odd}]")
+    assert said is not None
+    assert f"sys.path has an entry of type {'bytes' if odd[0] == 'b' else 'NoneType'}" in said.evidence
     assert said.next == "restart the kernel, then %cave_check"
 
 
@@ -595,3 +607,11 @@ def test_a_missing_module_has_a_distribution(raised, monkeypatch, module, spec):
     monkeypatch.setattr(attribution._Attribution, "_owner", lambda self, top: None)
     fault = raised(f"ModuleNotFoundError: No module named '{module}'", *INSIDE)
     assert (fault.cause, fault.package, fault.repair.specs) == (Cause.MISSING, module, (spec,))
+
+
+def test_a_package_that_is_too_old_to_have_a_module_is_not_called_missing(raised, tmp_path):
+    """attrs 19.3 has `attr`, but not yet `attrs`."""
+    Tiny(name="attrs", version="19.3", files={"attr/__init__.py": ""}).install(tmp_path / "site")
+    Tiny(name="networkx", version="3.6", files=GRAPHS.files, requires=("attrs>=21.3",)).install(tmp_path / "site")
+    fault = raised("ModuleNotFoundError: No module named 'attrs'", *INSIDE)
+    assert (fault.cause, fault.package, fault.repair.specs) == (Cause.OTHER_VERSION, "attrs 19.3", ("attrs>=21.3",))

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from cave_magic.environment.distributions import all_installed, origin_of, top_of
+from cave_magic.environment.distributions import all_installed, distinct_path, origin_of, top_of
 from cave_magic.environment.import_fault import Origin
 
 from ..support.packages import Tiny
@@ -27,3 +27,4 @@ def test_a_working_folder_that_is_gone_hides_no_origin(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "getcwd", lambda: os.listdir(tmp_path / "gone"))
     assert origin_of(str(tmp_path / "old")) is Origin.PYTHONPATH
     assert top_of(str(tmp_path / "old" / "numpy" / "core.py")) == "numpy"
+    assert distinct_path() == [str(tmp_path / "old")]

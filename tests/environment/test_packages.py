@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import distribution
@@ -21,6 +22,17 @@ def test_a_neighbour_that_is_too_old_is_unmet(monkeypatch: pytest.MonkeyPatch, n
     unmet_requirements = packages.unmet_requirements.__wrapped__  # without what other tests found
     found = [one for one in unmet_requirements() if one.by == "cave-magic"]
     assert [(one.name, one.have) for one in found] == [(name, version)]
+
+
+def test_metadata_of_two_versions_in_one_folder_requires_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After an interrupted upgrade, the old metadata would ask for an old caveclient; a folder that is listed twice counts once."""
+    for version, unmet in (("0.1", ["<6"]), ("9.9", [])):
+        folder = tmp_path / f"cave_magic-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: cave-magic\nVersion: {version}\nRequires-Dist: caveclient<6\n")
+        monkeypatch.setattr("sys.path", [str(tmp_path), str(tmp_path), *sys.path])
+        found = [one.specifier for one in packages.unmet_requirements.__wrapped__() if one.by == "cave-magic"]
+        assert found == unmet
 
 
 def _raise(error: BaseException) -> None:

@@ -86,9 +86,7 @@ class Browser:
 
 def problem_of(address: str = "https://x.org") -> str:
     """Why a page did not open, or ""."""
-    opening = open_browser(address)
-    opening.wait(20)
-    return opening.problem
+    return open_browser(address).result(20)
 
 
 @pytest.fixture

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from . import (
-    account,
-    call,
-    datastack,
-    datastack_map,
-    environment,
-    network,
-    notebook,
-    readers,
-    resources,
-    services,
-    token,
-)
+from . import account, call, datastack, datastack_map, environment, network, notebook, readers, services, token
 
-_MODULES = (
-    resources, environment, datastack_map, token, network, account, datastack, services, call, readers, notebook,
-)  # fmt: skip
+_MODULES = environment, datastack_map, token, network, account, datastack, services, call, readers, notebook
 CHECKS = tuple(check for module in _MODULES for check in module.CHECKS)

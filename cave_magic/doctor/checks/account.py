@@ -12,7 +12,7 @@ from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change
 from ..model import Check, Finding, advise, failed, ok, then, unknown, warning
-from .causes import another_network, past_proxy, what_was_tried, without_netrc
+from .causes import another_network, past_proxy, undo, what_was_tried, without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
@@ -21,16 +21,14 @@ SOON = timedelta(days=2)
 
 
 def _account(server: ServerFacts) -> Finding:
-    response = server.identity
-    if response is None:
-        return unknown(f"{server.host} was not contacted", next_step=advise(server.again))
+    response = server.auth
     if server.account is not None:
         return ok(server.account.label)
     if response.code == "invalid_token":
         return _rejected(server)
     if server.netrc_file:
-        evidence, next_step = without_netrc(server, server.netrc_file, name_of_host(server.address))
-        return failed(evidence, next_step=next_step)
+        evidence, advice = without_netrc(server.netrc_file, name_of_host(server.address))
+        return failed(evidence, next_step=then(advice, server.again))
     if response.code in NOT_RECEIVED:
         return _not_received(response, server)
     return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, server.again))
@@ -39,12 +37,17 @@ def _account(server: ServerFacts) -> Finding:
 def _not_received(response: Response, server: ServerFacts) -> Finding:
     """The auth server says that it got no token; a made-up one, which it has to reject, shows where it was lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
-    same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
+    ways = Change.MADE_UP, Change.MADE_UP_DIRECT, Change.AS_INSTALLED
+    same, direct, unchanged = (_arrives(tried.first(one)) for one in ways)
     if same:
         found = failed(got_none, ", but a made-up token gets through", next_step=then("wait a minute", server.again))
     elif direct:
         step = past_proxy(response, server, tried.proxy)
         found = failed(got_none, "; without the proxy, a made-up token gets through", next_step=step)
+    elif unchanged:
+        source = tried.about(Change.AS_INSTALLED)[0].source
+        known = f"; without what {source} changed in requests, a made-up token gets through"
+        found = failed(got_none, known, next_step=then(undo(), server.again))
     else:
         lost = "" if same is None else "; a made-up token does not get through either"
         found = failed(got_none, lost, next_step=then(another_network(response.host), server.again))
@@ -108,9 +111,9 @@ ACCOUNT = Check(
     needs=(FORM, SHADOW, AUTH),
     quiet=False,
     explains="The auth server rejected the token, or its response was unexpected.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, otherwise "
-    "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
-    "response, `%cave_check` again later.",
+    fixed_by="{save_from_file} if another file has a token that works, otherwise "
+    "{existing}; if a password in .netrc is sent instead, {without_netrc}; after an unexpected "
+    "response, {check} again later.",
 )
 KIND = Check(
     id="token-kind",
@@ -120,6 +123,6 @@ KIND = Check(
     look=_kind,
     needs=(ACCOUNT,),
     explains="The stored token is temporary and expires within a week.",
-    fixed_by="`%cave_setup replace` replaces it with a permanent one.",
+    fixed_by="{replace} replaces it with a permanent one.",
 )
 CHECKS = (ACCOUNT, KIND)

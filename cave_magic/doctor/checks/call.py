@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from difflib import get_close_matches
 
-from ...api.failures import UNSENDABLE
-from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_cave, local_server_in, version_in
+from ...api.failures import UNSENDABLE, Failure
+from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, VIEW, Response, dataset_in, is_cave, version_in
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, show_key, show_path
 from ...deployments import problem_with_address
@@ -15,14 +15,17 @@ from ...ui.document import Span, joined, line, some_of
 from ...ui.redact import Untrusted, odd_characters, plain_name, sanitize
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
-from ..model import Check, Command, Finding, advise, failed, ok, then
-from .causes import another_network, tell_administrators
+from ..model import Check, Command, Finding, advise, failed, ok, then, warning
+from .causes import LONGER, another_network, tell_administrators
 from .datastack import ACCESS, server_for, wait_for_cache
 from .network import FINE, failure_finding
 from .services import LOCAL, is_up
 
 REFUSED = (400, 401, 403)
 """What the servers return for a token that they do not accept, or that may not do it."""
+
+_OF_FLASK = r"The browser \(or proxy\) sent|The server could not verify that|You don't have the permission to access"
+"""What Flask's own pages say for 400, 401 and 403 (werkzeug 2 and 3): they are from a service, not from a firewall."""
 
 _MOST_VERSIONS = 5
 
@@ -31,11 +34,13 @@ def _call(datastack: DatastackFacts) -> Finding | None:
     facts = datastack.call
     if facts is None:
         return None
-    for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
+    of_the_call = _spelling, _type, _server, _key, _old_client, _service, _source, _versions, _version, _table
+    for judge in (*of_the_call, _permission, _not_repeated, _same):
         if finding := judge(datastack, facts):
             # The next check no longer knows about the error.
+            checks = datastack.again, next_steps.check(datastack.target, f"--timeout {LONGER}")
             words = finding.next_step.line if finding.next_step else ()
-            again = tuple(Span("run the cell again") if span == datastack.again else span for span in words)
+            again = tuple(Span("run the cell again") if span in checks else span for span in words)
             return replace(finding, next_step=advise(again) if again else None)
     return None
 
@@ -80,10 +85,8 @@ def _spelling(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         again = next_steps.go_on(datastack.target)
         return failed(_contains("datastack", odd), next_step=advise("type the name again: ", again))
     if (odd := odd_characters(call.table)) and (name := plain_name(call.table)) in _all_names(facts):
-        kind = "view" if name in (facts.views or ()) else "table"
-        return failed(
-            _contains(kind, odd), next_step=advise("type the name again: ", _query(datastack, facts, kind, name))
-        )
+        step = advise("type the name again: ", _query(datastack, facts, name))
+        return failed(_contains(_kind(name, facts), odd), next_step=step)
     return None
 
 
@@ -95,8 +98,12 @@ def _all_names(facts: CallFacts) -> tuple[str, ...]:
     return (*(facts.tables or ()), *(facts.views or ()))
 
 
-def _query(datastack: DatastackFacts, facts: CallFacts, kind: str, name: str) -> Command:
-    return next_steps.query(datastack.target, _named_version(facts), kind, name)
+def _kind(name: str, facts: CallFacts) -> str:
+    return "view" if name in (facts.views or ()) else "table"
+
+
+def _query(datastack: DatastackFacts, facts: CallFacts, name: str) -> Command:
+    return next_steps.query(datastack.target, _named_version(facts), _kind(name, facts), name)
 
 
 def _named_version(facts: CallFacts) -> int | None:
@@ -123,7 +130,7 @@ def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     again = advise("create the client again: ", next_steps.go_on(datastack.target))
     if facts.other_token and is_about_the_token(facts):
         return failed("the client was created with a token other than the stored one, which works", next_step=again)
-    before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
+    before, now = parse_url(facts.call.local_server), datastack.local_server
     if before is not None and now and before != parse_url(now):
         old = sanitize(before.host_and_port, 80, shareable=True)
         return failed("the client uses the data server ", old, f", but it is now {host_of(now)}", next_step=again)
@@ -135,6 +142,16 @@ def _service(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if response is None or is_cave(response) or response.is_of_a_service:
         return None
     return failure_finding(response, server_for(datastack), f"the {facts.call.service} service")
+
+
+def _source(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    """A datastack without a segmentation, for which caveclient raises `'NoneType' object has no attribute 'split'`."""
+    name = facts.call.service or facts.call.function  # which caveclient creates first
+    if name not in ("chunkedgraph", "l2cache") or datastack.info.fields.get("segmentation_source"):
+        return None
+    evidence = line("the info service names no segmentation_source for ", datastack.subject)
+    advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
+    return failed(evidence, f", which client.{name} needs", next_step=then(advice, datastack.again))
 
 
 def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -149,17 +166,14 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
 
 def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     version, valid = facts.call.version, facts.valid
-    if version is None or version < 1 or not valid or version in valid:
+    if not version or not valid or version in valid:  # 0 is the live version
         return None
     if version in (facts.versions or ()):
         evidence = line(f"version {version} of ", datastack.subject, " has expired")
     else:
         evidence = line(datastack.subject, f" has no version {version}")
-    return failed(
-        evidence,
-        f"; it has {some_of(valid, _MOST_VERSIONS)}",
-        next_step=advise("open the newest: ", next_steps.go_on(datastack.target)),
-    )
+    step = advise("open the newest: ", next_steps.go_on(datastack.target))
+    return failed(evidence, f"; it has {some_of(valid, _MOST_VERSIONS)}", next_step=step)
 
 
 def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -174,9 +188,9 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     kind, here, there = ("view", views, tables) if is_for_views else ("table", tables, views)
     if name in here:
         return None
-    other = "table" if is_for_views else "view"
     if name in there:
-        step = advise(f"query it as a {other}: ", _query(datastack, facts, other, name))
+        other = _kind(name, facts)
+        step = advise(f"query it as a {other}: ", _query(datastack, facts, name))
         return failed(f"{name} is a {other} of ", datastack.subject, f", not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
     evidence = line(f"version {version} of ", datastack.subject, f" has no {kind} {name}")
@@ -185,44 +199,84 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if not near:
         every = next_steps.tables(datastack.target, _named_version(facts))
         return failed(evidence, next_step=advise("list the tables: ", every))
-    query = _query(datastack, facts, "table" if near[0] in tables else "view", near[0])
-    return failed(evidence, f"; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
+    step = advise("use that name: ", _query(datastack, facts, near[0]))
+    return failed(evidence, f"; it has {' and '.join(near)}", next_step=step)
+
+
+def _permission(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    """A permission that the account does not have according to the auth server, such as to edit."""
+    response, account = facts.same, datastack.server.account
+    if response is None or account is None or not account.whole or response.code != "missing_permission":
+        return None
+    dataset, permission = dataset_in(response), sanitize(response.data.get("required_permission") or VIEW, 20).text
+    if not dataset or permission in account.permissions.get(dataset, ()):
+        return None
+    evidence = line(account.who, f' lacks the permission "{permission}" for {dataset} (403 missing_permission)')
+    return failed(evidence, next_step=then(f"ask the administrators of {dataset} for it", datastack.again))
+
+
+def _not_repeated(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    """A request that was not sent again, as it may take long or change something."""
+    host, call = host_of(facts.call.url), facts.call
+    if facts.same is not None or _is_down(datastack, facts):
+        return None
+    is_there = call.status == 404 and facts.tables  # the table that it named
+    if host and not is_there:
+        pause = "wait a minute or so, then " if call.status == 429 else ""
+        step = f"{pause}run the cell again; if it fails again, change what it asks for, or {tell_administrators(host)}"
+        evidence = (
+            f"{call.service or 'a service'} on {host} returned {call.status or 'no response'} to {_function(facts)}"
+        )
+        why = ", whose request is not repeated: it may take long or change something"
+        return warning(evidence, why, next_step=advise(step))
+    is_known = facts.valid and facts.tables and call.table
+    return ok("the version and the table of that call exist; its request was not repeated") if is_known else None
+
+
+def _is_down(datastack: DatastackFacts, facts: CallFacts) -> bool:
+    """Whether the check of the service says why the call failed."""
+    known = datastack.services.get(facts.call.service)
+    return known is not None and not is_up(facts.call.service, known)
 
 
 def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
-    response, service = facts.same, facts.call.service
+    response = facts.same
     if response is None:
-        is_known = facts.valid and facts.tables and facts.call.table
-        return ok("the version and the table of that call exist; its request was not repeated") if is_known else None
+        return None
     if facts.refused_since is not None:
         evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
     if response.code in NOT_RECEIVED:
         evidence = f"{response.host} received no token ({response.code}), although one was sent"
         return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
-    if response.status == 200 and _is_unusable(response, facts):
+    succeeds = response.status // 100 == 2 and response.failure not in (Failure.INCOMPLETE, Failure.TOO_SLOW)
+    if succeeds and _is_unusable(response, facts):
         body = Untrusted(json.dumps(response.body, default=repr)) if response.is_json else response.opening
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
             sanitize(body, 80),
             next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", datastack.again),
         )
-    if response.status == 200 and (response.is_json or response.form not in (PAGE, "")):
+    if succeeds and (response.is_json or response.form not in (PAGE, "")):
         return ok("the same request succeeds now")
-    known = datastack.services.get(service)
-    if known is not None and not is_up(service, known):
-        return None  # the check of the service says why
+    if _is_down(datastack, facts):
+        return None
     if not response.rejects:
-        return failure_finding(response, server_for(datastack), service)
-    words = line(": ", sanitize(response.message, 160)) if response.message else ()
+        return failure_finding(response, server_for(datastack), facts.call.service)
+    return _still_rejected(response, facts)
+
+
+def _still_rejected(response: Response, facts: CallFacts) -> Finding:
+    said = response.message or response.words
+    words = line(": ", sanitize(said, 160)) if said else ()
     if FLASK_404 in response.opening:
         words = line(": it has nothing at that URL")
-    tell = tell_administrators(response.host)
-    return failed(
-        f"{response.host} still rejects the request of {_function(facts)} ({response.status})",
-        words,
-        next_step=advise(f"nothing that was tried changes that: change what the cell asks for, or {tell}"),
-    )
+    evidence = f"{response.host} still rejects the request of {_function(facts)} ({response.status})"
+    change = f"change what the cell asks for, or {tell_administrators(response.host)}"
+    is_of_service = response.form != PAGE or response.opening.matches(_OF_FLASK)
+    if response.status in REFUSED and not is_of_service:  # but of what is in front of it
+        change = another_network(response.host)
+    return failed(evidence, words, next_step=advise(f"nothing that was tried changes that: {change}"))
 
 
 def _is_unusable(response: Response, facts: CallFacts) -> bool:

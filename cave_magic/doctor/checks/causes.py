@@ -12,12 +12,15 @@ from ...api.responses import Response, is_cave
 from ...api.urls import name_of_host
 from ...credentials.token_files import show_path
 from ...deployments import contact_of, local_servers_of
-from ...ui.document import Line, line
+from ...ui.document import Line, joined, line
 from ...ui.door import either, in_shell
 from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
-from ..model import Command, Finding, NextStep, advise, failed, then
+from ..model import Command, Finding, NextStep, Status, advise, then
+
+LONGER = 60
+"""A timeout in seconds that is long enough even for a slow server."""
 
 SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
 """Advice if the clock of this computer is wrong."""
@@ -30,8 +33,13 @@ def tell_administrators(host: str) -> str:
 
 
 def another_network(host: str) -> str:
-    """Advice if a token is lost on the way to a host."""
+    """Advice if something on the way to a host may be at fault, such as a firewall or what removes the token."""
     return f"try another network; if it fails there, too, {tell_administrators(host)}"
+
+
+def undo() -> str:
+    """Advice if code of this process changes requests."""
+    return either("restart the kernel without that", "leave that out")
 
 
 def not_yours(server: ServerFacts) -> str:
@@ -39,113 +47,129 @@ def not_yours(server: ServerFacts) -> str:
     return f"the info service has the wrong address for it, or it is down: {tell_administrators(server.host)}"
 
 
-def evidence_of(response: Response) -> Line:
-    """The response in one line, with the time it took if that matters."""
-    if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
-        return response.evidence
-    return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """An experiment that changed the outcome, with what is needed to describe it.
+class FailedRequest:
+    """A request that failed, with what is needed to explain it.
 
     Attributes:
-        experiment: the experiment.
-        response: the response that failed.
+        response: what came back.
         server: the facts about its server.
-        tried: all experiments on the request.
+        whole: "the server", or the name of its only service that does not work.
+        tried: the experiments on the request.
     """
 
-    experiment: Experiment
     response: Response
     server: ServerFacts
+    whole: str
     tried: Tried
 
+    @property
+    def host(self) -> str:
+        """The host that was asked."""
+        return self.response.host
 
-def what_changed(
-    response: Response, server: ServerFacts, tried: Tried, works: Callable[[Response], bool]
-) -> Finding | None:
-    """The cause of a response that failed, if an experiment changed the outcome."""
-    decisive = tried.decisive(works) if tried.url == response.url else None
-    if decisive is None:
-        return None
-    case = Case(experiment=decisive, response=response, server=server, tried=tried)
-    outcome, next_step = _CAUSES[decisive.change](case)
-    return failed(evidence_of(response), "; ", outcome, next_step=next_step)
+    @property
+    def evidence(self) -> Line:
+        """The response in one line, with the time it took if that matters."""
+        response = self.response
+        if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
+            return response.evidence
+        return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
 
-
-def _again(case: Case) -> tuple[str, NextStep]:
-    tell = tell_administrators(case.response.host)
-    step = advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}")
-    return "a moment later, without the token, it responded normally", step
-
-
-def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
-    variable = case.tried.proxy
-    if case.experiment.source == "password":
-        outcome = "the proxy works once the special characters in the password are encoded"
-        return outcome, _corrected(case, variables.with_proxy_password(variable))
-    outcome = "the proxy works without the extra or missing characters in its address"
-    return outcome, _corrected(case, variables.with_scheme(variable, "http"))
+    def finding(
+        self, *known: str | Line, advice: str | Line | Command | NextStep, status: Status = Status.FAILED
+    ) -> Finding:
+        """The response, what is known about it, and what to do; a `NextStep` is complete, the check follows others."""
+        step = advice if isinstance(advice, NextStep) else then(advice, self.server.again)
+        evidence = joined("; ", (self.evidence, *(one for one in known if one)))
+        return Finding(status=status, evidence=evidence, next_step=step)
 
 
-def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
-    scheme = case.experiment.source
-    outcome = f"the proxy works if its address begins with {scheme}://"
-    return outcome, _corrected(case, variables.with_scheme(case.tried.proxy, scheme))
+def what_changed(request: FailedRequest, works: Callable[[Response], bool]) -> Finding | None:
+    """The cause of a request that failed, if an experiment changed the outcome: the preferred one that did."""
+    made = request.tried.experiments if request.tried.url == request.response.url else ()
+    decisive = next((one for one in made if one.change in CAUSES and works(one.response)), None)
+    return CAUSES[decisive.change](request, decisive.source) if decisive else None
 
 
-def _corrected(case: Case, command: Command) -> NextStep:
+def _again(request: FailedRequest, source: str) -> Finding:
+    tell = tell_administrators(request.host)
+    step = then("wait a minute", request.server.again)
+    if request.response.failure in (Failure.NO_RESPONSE, Failure.TOO_SLOW) and request.server.timeout < LONGER:
+        step = advise("give it more time: ", next_steps.check(request.server.target, f"--timeout {LONGER}"))
+    step = advise(step.line, f"; if it fails every time, {tell}")
+    return request.finding("a moment later, without the token, it responded normally", advice=step)
+
+
+def _as_installed(request: FailedRequest, source: str) -> Finding:
+    return request.finding(f"without what {source} changed in requests, it responds", advice=undo())
+
+
+def _proxy_spelling(request: FailedRequest, source: str) -> Finding:
+    variable = request.tried.proxy
+    if source == "password":
+        known = "the proxy works once the special characters in the password are encoded"
+        return _correct_proxy(request, known, variables.with_proxy_password(variable))
+    known = "the proxy works without the extra or missing characters in its address"
+    return _correct_proxy(request, known, variables.with_scheme(variable, "http"))
+
+
+def _proxy_scheme(request: FailedRequest, scheme: str) -> Finding:
+    command = variables.with_scheme(request.tried.proxy, scheme)
+    return _correct_proxy(request, f"the proxy works if its address begins with {scheme}://", command)
+
+
+def _correct_proxy(request: FailedRequest, known: str, command: Command) -> Finding:
     """Corrects the variable that names the proxy; no line can change other settings."""
-    if case.tried.proxy.lower().endswith("_proxy"):
-        return then(line(f"correct {case.tried.proxy}: ", command), case.server.again)
-    return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)
+    proxy = request.tried.proxy
+    if proxy.lower().endswith("_proxy"):
+        return request.finding(known, advice=line(f"correct {proxy}: ", command))
+    return request.finding(known, advice=f"correct the address of the proxy in {proxy}")
 
 
-def _other_proxy(case: Case) -> tuple[str, NextStep]:
-    good, bad = case.experiment.source, case.tried.proxy
-    variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
-    outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
-    return outcome, then(line("use that one: ", variables.copy_variable(good, variable)), case.server.again)
+def _other_proxy(request: FailedRequest, good: str) -> Finding:
+    variable = f"{'https' if request.response.url.startswith('https') else 'http'}_proxy"
+    not_this = f", not the one in {request.tried.proxy}" if request.tried.proxy else ""
+    use = line("use that one: ", variables.copy_variable(good, variable))
+    return request.finding(f"the proxy in {good} reaches it{not_this}", advice=use)
 
 
-def _no_exception(case: Case) -> tuple[str, NextStep]:
-    entries, variable = case.experiment.source, case.server.machine.proxy_settings.no_proxy
+def _no_exception(request: FailedRequest, entries: str) -> Finding:
+    variable = request.server.machine.proxy_settings.no_proxy
     command = variables.with_fewer_hosts(variable, entries.split(","))
-    outcome = f"the proxy reaches it, but {variable} says not to use it ({entries})"
-    return outcome, then(command, case.server.again)
+    return request.finding(f"the proxy reaches it, but {variable} says not to use it ({entries})", advice=command)
 
 
-def _netrc(case: Case) -> tuple[str, NextStep]:
-    return without_netrc(case.server, case.experiment.source, name_of_host(case.response.url))
+def _netrc(request: FailedRequest, path: str) -> Finding:
+    known, advice = without_netrc(path, name_of_host(request.response.url))
+    return request.finding(known, advice=advice)
 
 
-def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextStep]:
+def without_netrc(path: str, host: str) -> tuple[str, Line]:
     """What a password in a `.netrc` file does, and how to stop it."""
     command = variables.with_variable("NETRC", os.devnull)
     file = path if path.startswith("~/") else "the file that NETRC names"
     here = either("in this kernel", "in this shell")
     advice = line(f'remove the entry for {host} (or "default") from {file}, or {here}: ', command)
-    return f"{file} has a password for {host}, which is sent instead of the token", then(advice, server.again)
+    return f"{file} has a password for {host}, which is sent instead of the token", advice
 
 
-def _no_bundle(case: Case) -> tuple[str, NextStep]:
-    names = case.experiment.source.split(" and ")
-    command = variables.without_variable(*names)
-    return f"without {case.experiment.source} it is trusted", then(command, case.server.again)
+def _no_bundle(request: FailedRequest, names: str) -> Finding:
+    return request.finding(f"without {names} it is trusted", advice=variables.without_variable(*names.split(" and ")))
 
 
-def _other_bundle(case: Case) -> tuple[str, NextStep]:
-    source, variable = case.experiment.source, "REQUESTS_CA_BUNDLE"
-    is_variable = source.isupper()
-    command = variables.copy_variable(source, variable) if is_variable else variables.with_variable(variable, source)
-    named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
-    return f"with {named} it is trusted", then(command, case.server.again)
+def _other_bundle(request: FailedRequest, source: str) -> Finding:
+    variable = "REQUESTS_CA_BUNDLE"
+    if source.isupper():
+        known = f"with the certificates that {source} names it is trusted"
+        return request.finding(known, advice=variables.copy_variable(source, variable))
+    known = f"with the certificates in {show_path(Path(source))} it is trusted"
+    return request.finding(known, advice=variables.with_variable(variable, source))
 
 
-def _no_proxy(case: Case) -> tuple[str, NextStep]:
-    return "without the proxy it responds", past_proxy(case.response, case.server, case.tried.proxy)
+def _no_proxy(request: FailedRequest, source: str) -> Finding:
+    step = past_proxy(request.response, request.server, request.tried.proxy)
+    return request.finding("without the proxy it responds", advice=step)
 
 
 def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
@@ -157,31 +181,31 @@ def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
     return advise(add(known.no_proxy, names), ", then ", server.again, f"; or correct {proxy}")
 
 
-def _family(case: Case) -> tuple[str, NextStep]:
-    good = case.experiment.source
+def _family(request: FailedRequest, good: str) -> Finding:
     bad = "IPv6" if good == "IPv4" else "IPv4"
-    then_again = line(", then ", case.server.again) if not in_shell() else line(" opens a Python that uses it")
-    tell = f"; tell the IT department of this network, or {tell_administrators(case.response.host)}"
+    then_again = line(", then ", request.server.again) if not in_shell() else line(" opens a Python that uses it")
+    tell = f"; tell the IT department of this network, or {tell_administrators(request.host)}"
     step = advise(next_steps.with_family(good), then_again, tell)
-    return f"over {good} it responds: the connection over {bad} does not work", step
+    return request.finding(f"over {good} it responds: the connection over {bad} does not work", advice=step)
 
 
-def _other_address(case: Case) -> tuple[str, NextStep]:
-    host = case.response.host
-    outcome = f"{host} has several addresses: it responds at the second, but not at the first"
-    return outcome, then(tell_administrators(host), case.server.again)
+def _other_address(request: FailedRequest, source: str) -> Finding:
+    host = request.host
+    known = f"{host} has several addresses: it responds at the second, but not at the first"
+    return request.finding(known, advice=tell_administrators(host))
 
 
-def _scheme(case: Case) -> tuple[str, NextStep]:
-    scheme = case.experiment.source
-    if case.response.host != case.server.host:  # a data server, whose address the info service has
-        return f"with {scheme}:// it responds", then(not_yours(case.server), case.server.again)
-    command = next_steps.check(case.server.target.on(f"{scheme}://{case.server.host}"))
-    return f"it responds if its address begins with {scheme}://", advise(command)
+def _scheme(request: FailedRequest, scheme: str) -> Finding:
+    server = request.server
+    if request.host != server.host:  # a data server, whose address the info service has
+        return request.finding(f"with {scheme}:// it responds", advice=not_yours(server))
+    command = next_steps.check(server.target.on(f"{scheme}://{server.host}"))
+    return request.finding(f"it responds if its address begins with {scheme}://", advice=advise(command))
 
 
-_CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
+CAUSES: dict[Change, Callable[[FailedRequest, str], Finding]] = {
     Change.AGAIN: _again,
+    Change.AS_INSTALLED: _as_installed,
     Change.PROXY_SPELLING: _proxy_spelling,
     Change.PROXY_SCHEME: _proxy_scheme,
     Change.OTHER_PROXY: _other_proxy,
@@ -194,6 +218,7 @@ _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
     Change.OTHER_ADDRESS: _other_address,
     Change.SCHEME: _scheme,
 }
+"""What the success of an experiment means. Other changes alter the request itself, so they show no cause."""
 
 
 def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Line, ...]:
@@ -212,8 +237,8 @@ def reached(tried: Tried) -> tuple[Experiment, ...]:
     return tuple(one for one in tried.about(Change.OTHER_SERVER) if is_cave(one.response))
 
 
-def only_this_one(tried: Tried) -> Line:
+def only_this_one(tried: Tried) -> str:
     """Words for the evidence if other servers are reached."""
     others = reached(tried)
     verb = "responds" if len(others) == 1 else "respond"
-    return line(f"; {names_of(others)} {verb}, so only this server is affected") if others else ()
+    return f"{names_of(others)} {verb}, so only this server is affected" if others else ""

@@ -6,15 +6,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from difflib import get_close_matches
 
+from ...api.endpoints import AUTHORIZE
 from ...api.responses import (
     MEMORY_SECONDS,
+    NOT_RECEIVED,
     Account,
     Response,
     Terms,
     dataset_in,
     is_cave,
     lacks_datastack,
-    local_server_in,
     names_in,
     terms_in,
 )
@@ -46,10 +47,11 @@ def _listed(server: ServerFacts) -> Finding | None:
 
 def _info(datastack: DatastackFacts) -> Finding | None:
     response = datastack.info
-    if response is None:
-        return None
     if datastack.is_remembered:
         return ok("opened the datastack a few minutes ago; not asked again, because your permissions have not changed")
+    if response.code in NOT_RECEIVED or response.location.matches(AUTHORIZE):
+        lost = ": the info service received no token, although the auth service did"
+        return failed(response.evidence, lost, next_step=then(tell_administrators(response.host), datastack.again))
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")
@@ -62,14 +64,14 @@ def server_for(datastack: DatastackFacts) -> ServerFacts:
 
 def _terms(datastack: DatastackFacts) -> Finding | None:
     response, account = datastack.info, datastack.server.account
-    if response is None or account is None:
+    if account is None:
         return None
     contradicted = datastack.contradicted_since is not None
     if response.code != "missing_tos":
         terms = account.terms_for(_dataset(datastack)) if contradicted else None
         if terms is not None:
             return _not_accepted(datastack, terms, "according to the auth server; the info service has not caught up")
-        return ok("accepted") if local_server_in(response) else None
+        return ok("accepted") if datastack.local_server else None
     if contradicted:
         accepted = "terms of service accepted, according to the auth server; the info service still refuses access"
         return wait_for_cache(datastack, _topic(datastack), f"{accepted} (403 missing_tos)")
@@ -84,9 +86,8 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
     evidence = line(_topic(datastack), f"terms of service not accepted ({source})")
     if terms is None:
         return failed(evidence, next_step=then("accept them on the server's website", datastack.again))
-    return failed(
-        evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", datastack.again)
-    )
+    accept = line("accept the terms at ", Span(terms.url, "link"))
+    return failed(evidence, next_step=then(accept, datastack.again))
 
 
 def _topic(datastack: DatastackFacts) -> Subject:
@@ -96,18 +97,17 @@ def _topic(datastack: DatastackFacts) -> Subject:
 def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
     response, since = datastack.info, datastack.contradicted_since
-    if response is None or since is None or response.at >= since + MEMORY_SECONDS:
-        too_long = f"it has cached that for longer than {duration(MEMORY_SECONDS)}"
-        return unknown(
-            *evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", datastack.again)
-        )
+    if since is None or response.at >= since + MEMORY_SECONDS:
+        tell = tell_administrators(datastack.server.host)
+        advice = f"it has cached that for longer than {duration(MEMORY_SECONDS)}: {tell}"
+        return unknown(*evidence, next_step=then(advice, datastack.again))
     cached = f": it caches permissions for up to {MEMORY_SECONDS} s"
     return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, datastack.again))
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
     response = datastack.info
-    if response is None or not lacks_datastack(response):
+    if not lacks_datastack(response):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed_datastacks or ()
@@ -123,9 +123,8 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     if near:
         names = " or ".join(near)
         hint = f"did you mean {names}?" if datastack.listed_datastacks is None else f"it has {names}"
-        return failed(
-            f"{host} has no ", datastack.subject, f"; {hint}", next_step=advise(_check_of(near[0], datastack))
-        )
+        step = advise(_check_of(near[0], datastack))
+        return failed(f"{host} has no ", datastack.subject, f"; {hint}", next_step=step)
     return failed(f"{host} has no datastack ", datastack.subject, " that you can see", next_step=_list(datastack))
 
 
@@ -163,31 +162,24 @@ def _list(datastack: DatastackFacts) -> NextStep:
 
 def _access(datastack: DatastackFacts) -> Finding:
     response, account = datastack.info, datastack.server.account
-    if response is None:
-        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(datastack.again))
     if response.is_good and not _is_datastack(response):
         return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
-    if local := local_server_in(response):
-        if datastack.contradicted_since is not None and account is not None:
-            return _no_longer(datastack, account)
-        return ok(datastack.subject, f" can be read; its data is on {host_of(local)}")
+    if local := datastack.local_server:
+        if datastack.contradicted_since is None or account is None:
+            return ok(datastack.subject, f" can be read; its data is on {host_of(local)}")
+        lost = f" has no permission to view {_dataset(datastack) or 'anything'}, according to the auth server; "
+        return wait_for_cache(
+            datastack, account.who, lost, "the info service still gives access to ", datastack.subject
+        )
     if response.is_good:
         evidence = f"{response.host} returned no usable data server address for "
         return unknown(evidence, datastack.subject, next_step=then(UNEXPECTED, datastack.again))
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:
-        return wait_for_cache(
-            datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)"
-        )
+        evidence = "the auth server accepts the token; the info service still rejects it (invalid_token)"
+        return wait_for_cache(datastack, evidence)
     return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
-
-
-def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
-    dataset = _dataset(datastack)
-    what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
-    source = "according to the auth server; the info service still gives access to "
-    return wait_for_cache(datastack, account.who, f" has {what}, {source}", datastack.subject)
 
 
 def _is_datastack(response: Response) -> bool:
@@ -198,8 +190,7 @@ def _is_datastack(response: Response) -> bool:
 
 def _dataset(datastack: DatastackFacts) -> str:
     """The dataset that it belongs to, as a server named it; "" if unknown."""
-    refused = dataset_in(datastack.info) if datastack.info else ""
-    return refused or datastack.server.datasets.get(datastack.name, "")
+    return dataset_in(datastack.info) or datastack.server.datasets.get(datastack.name, "")
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
@@ -253,8 +244,8 @@ LISTED = Check(
     about=ServerFacts,
     look=_listed,
     needs=(ACCOUNT,),
-    explains="`--all` could not check every datastack: the list is not available, or it is very long.",
-    fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
+    explains="--all could not check every datastack: the list is not available, or it is very long.",
+    fixed_by="Name the datastacks: {check_several}.",
 )
 INFO = Check(
     id="info",
@@ -285,7 +276,7 @@ NAME = Check(
     look=_name,
     needs=(INFO,),
     explains="The server has no datastack with that name.",
-    fixed_by="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
+    fixed_by="Use the name that the check suggests; {whoami} lists what you can read.",
 )
 ACCESS = Check(
     id="access",
@@ -297,8 +288,8 @@ ACCESS = Check(
     quiet=False,
     explains="The account has no permission to view the datastack, or this has just changed and the info service has "
     "not caught up.",
-    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. "
+    fixed_by="If another token on this computer has access, save it with the {save} that the check prints. "
     "Otherwise ask the administrators of the dataset for access, use the public datastack, or use another account with "
-    "`%cave_setup existing`. After a change, try again at the time that the check prints.",
+    "{existing}. After a change, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

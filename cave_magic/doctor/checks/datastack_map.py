@@ -14,29 +14,32 @@ from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..experiments.model import Change
 from ..model import Check, Finding, advise, failed, warning
-from .resources import RESOURCES
+from .environment import RESOURCES
 
 
 def _map_file(machine: Machine) -> Finding | None:
     found = machine.datastack_map
     if found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
+    if machine.folder_problem is not None and machine.folder_problem.unusable:
+        return None  # the check of the folder names that, and what opens it
     fix = fixes.fix_map(found)
     step = None if fix else advise(next_steps.move_away(found.path))
-    evidence = f"{found.path.name} {found.problem}"
-    if found.problem is not None and found.problem.fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
+    evidence, fault = f"{found.path.name} {found.problem}", found.problem.fault if found.problem else None
+    if fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
         return failed(f"{evidence}: CAVEclient waits for it forever", next_step=step)
-    if found.problem is not None and found.problem.fault in (FileFault.IS_A_FOLDER, FileFault.IS_A_SOCKET):
+    if fault in (FileFault.IS_A_FOLDER, FileFault.IS_A_SOCKET):
         return failed(f"{evidence}: CAVEclient fails if it is called with server_address", next_step=step)
-    if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
+    if fault is not FileFault.NOT_AN_OBJECT:
         return warning(f"{evidence}, so CAVEclient forgets which server a datastack is on", next_step=step, fix=fix)
     return failed(f"{evidence}, so CAVEclient cannot read it", next_step=step, fix=fix)
 
 
 def _map_secret(machine: Machine) -> Finding | None:
-    if not machine.datastacks_with_secrets:
+    found = machine.datastack_map.with_secrets
+    if not found:
         return None
-    names = ", ".join(sanitize(name, 60).text for name in machine.datastacks_with_secrets[:3])
+    names = ", ".join(sanitize(name, 60).text for name in found[:3])
     return warning(f"the saved address of {names} contains a token or a password", fix=fixes.fix_map_secrets(machine))
 
 
@@ -105,7 +108,7 @@ MAP_FILE = Check(
     look=_map_file,
     needs=(RESOURCES,),
     explains="The file in which caveclient saves the server of each datastack is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; if something else is in its place, the check prints "
+    fixed_by="{fix} repairs it and keeps a copy; if something else is in its place, the check prints "
     "a line that moves it away.",
 )
 MAP = Check(
@@ -116,7 +119,7 @@ MAP = Check(
     look=_map,
     needs=(MAP_FILE,),
     explains="caveclient has saved a wrong server address for the datastack.",
-    fixed_by="`%cave_check --fix` corrects the address, or removes it.",
+    fixed_by="{fix} corrects the address, or removes it.",
 )
 MAP_SECRET = Check(
     id="map-secret",
@@ -126,6 +129,6 @@ MAP_SECRET = Check(
     look=_map_secret,
     needs=(MAP_FILE,),
     explains="A server address that caveclient has saved contains a token or a password.",
-    fixed_by="`%cave_check --fix` removes it; if others may have seen it, `%cave_setup replace`.",
+    fixed_by="{fix} removes it; if others may have seen it, {replace}.",
 )
 CHECKS = (MAP_FILE, MAP_SECRET, MAP)

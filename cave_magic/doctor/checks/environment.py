@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -11,12 +12,25 @@ from ...environment.shadowed import ShadowingFile
 from ...ui.document import Line, Span, joined, line
 from ...ui.door import either
 from ...ui.redact import sanitize
-from .. import next_steps
+from .. import next_steps, variables
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
-from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
+
+
+def _resources(machine: Machine) -> Finding | None:
+    found = machine.shortage
+    return failed(found.words, next_step=then(found.advice, machine.check_command)) if found else None
+
+
+def _netrc(machine: Machine) -> Finding | None:
+    found = machine.harmful_netrc
+    if found is None:
+        return None
+    path = Path(found.path)
+    command = variables.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
+    return failed(f"{show_path(path)} {found.harm.value}", next_step=then(command, machine.check_command))
 
 
 def _requests(machine: Machine) -> Finding | None:
@@ -30,11 +44,8 @@ def _caveclient(machine: Machine) -> Finding:
         return Finding(status=Status.SKIPPED, evidence=line("caveclient is still being imported"))
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
-        step = advise(either("restart the kernel, then ", ""), longer)
-        return unknown(
-            "the import of caveclient did not finish in time: a package waits, or the disk is slow",
-            next_step=step,
-        )
+        evidence = "the import of caveclient did not finish in time: a package waits, or the disk is slow"
+        return unknown(evidence, next_step=advise(either("restart the kernel, then ", ""), longer))
     if harmful := _harmful(machine):
         said, step = _in_the_way(harmful, machine)
         return warning(said, next_step=step)
@@ -93,8 +104,9 @@ def _home(machine: Machine) -> Finding | None:
     kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     evidence = f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session"
+    save = next_steps.recall(runtime, machine.target) if kept else (next_steps.save(machine.target),)
     begin = f"{keep} begin the next {either('notebook', 'session')} with "
-    return warning(evidence, next_step=advise(begin, joined(", then ", machine.save_commands)))
+    return warning(evidence, next_step=advise(begin, joined(", then ", save)))
 
 
 def _packages(machine: Machine) -> Finding | None:
@@ -102,28 +114,41 @@ def _packages(machine: Machine) -> Finding | None:
         return None
     if not machine.unmet_requirements:
         return ok("all of caveclient's requirements are met") if "caveclient" in machine.versions else None
-    unmet = machine.unmet_requirements[:3]
+    replaced = {one.name for one in machine.unmet_requirements}  # what an old version requires does not count
+    unmet = [one for one in machine.unmet_requirements if one.by not in replaced][:3]
     step = next_steps.install(machine.find_installer(), *(f"{one.name}{one.specifier}" for one in unmet))
     said = (f"{by} needs {' and '.join(map(str, needs))}" for by, needs in groupby(unmet, key=lambda one: one.by))
     return warning("; ".join(said), next_step=then(step, machine.check_command))
 
 
-REQUESTS = Check(
+_check = partial(Check, group="environment", about=Machine)
+
+RESOURCES = _check(
+    id="resources",
+    title="resources",
+    look=_resources,
+    explains="This kernel has too many open files, or no memory or threads left, so that nothing else can be checked.",
+    fixed_by="Restart the kernel, or delete large variables.",
+)
+NETRC = _check(
+    id="netrc",
+    title=".netrc",
+    look=_netrc,
+    explains="The file with passwords that requests reads is a pipe, a device, huge or not text, so no request works.",
+    fixed_by="The check prints the line that moves it away, or unsets the variable that names it.",
+)
+REQUESTS = _check(
     id="requests",
-    group="environment",
     title="requests",
-    about=Machine,
     look=_requests,
     needs=(RESOURCES,),
     quiet=False,
     explains="The package requests cannot be imported in this kernel, so no request can be sent.",
     fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here.",
 )
-CAVECLIENT = Check(
+CAVECLIENT = _check(
     id="environment",
-    group="environment",
     title="environment",
-    about=Machine,
     look=_caveclient,
     needs=(REQUESTS,),
     quiet=False,
@@ -131,25 +156,21 @@ CAVECLIENT = Check(
     fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here; a "
     "file is renamed.",
 )
-PACKAGES = Check(
+PACKAGES = _check(
     id="packages",
-    group="environment",
     title="packages",
-    about=Machine,
     look=_packages,
     needs=(CAVECLIENT,),
     explains="A package that cave-magic or caveclient needs is missing or has the wrong version.",
-    fixed_by='The line that the check prints, such as `%pip install -U "pandas<3"`, then restart the kernel.',
+    fixed_by="The line that the check prints, such as {package}{restart}.",
 )
-HOME = Check(
+HOME = _check(
     id="home",
-    group="environment",
     title="home folder",
-    about=Machine,
     look=_home,
     quiet=False,
     explains="The home folder is deleted when the session ends, and a saved token with it.",
     fixed_by="Keep the token in the platform's secrets, and begin each notebook with the lines that the check prints: "
-    "they read it from there and save it with `%cave_save`.",
+    "they read it from there and save it with {save}.",
 )
-CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)
+CHECKS = (RESOURCES, NETRC, REQUESTS, CAVECLIENT, PACKAGES, HOME)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ...credentials.token_files import show_path
 from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repair
-from ...ui.document import Line, Span, line
+from ...ui.document import Line, Span, filled, line
 from ...ui.door import either, in_shell
 from ...ui.redact import sanitize
 from .. import next_steps, variables
@@ -25,21 +24,19 @@ def said_of(fault: ImportFault, problem: str) -> Line:
     """Why a package cannot be imported; only names of packages may be shared."""
     more = f" and {len(fault.files) - 1} more" if len(fault.files) > 1 else ""
     is_path = fault.cause is Cause.OTHER_COPY
-    parts: dict[str, Line] = {
+    here = {
+        "this_kernel": either("this kernel", "this program"),
+        "each_kernel": either("each kernel", "every Python"),
+        "notebook_folder": either("the folder of the notebook", "the current folder"),
+    }
+    parts = {
         "package": line(sanitize(fault.package, 80, shareable=True)),
         "other": line(sanitize(fault.other, 200, shareable=not is_path)),
-        "folder": line(
-            Span(show_path(Path(fault.folder)), private=True),
-            fault.origin.value.replace(
-                "the folder of the notebook", either("the folder of the notebook", "the current folder")
-            ),
-        ),
+        "folder": line(Span(show_path(Path(fault.folder)), private=True), filled(fault.origin.value, here)),
         "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
         "problem": line(problem),
     }
-    said_in = fault.cause.value.replace("each kernel", either("each kernel", "every Python"))
-    words = re.split(r"\{(\w+)\}", said_in.replace("this kernel", either("this kernel", "this program")))
-    said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
+    said = filled(fault.cause.value, {**here, **parts})
     needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")
     return line(said, needs) if fault.cause is Cause.MISSING and fault.other else said
 

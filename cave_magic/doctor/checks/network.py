@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, UNTRUSTED, Failure
 from ...api.responses import GATEWAY, PAGE, TEXT, Response, is_cave
-from ...api.urls import display_url, is_on_this_computer
-from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
-from ...ui.document import Line, Span, line
+from ...api.urls import display_page, is_on_this_computer
+from ...deployments import KNOWN_SERVERS, formats_of, is_known_host, status_page_of
+from ...ui.document import Span, line
 from ...ui.door import either
 from ...ui.durations import duration, elapsed, moment
 from ...ui.redact import sanitize
 from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
-from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown, warning
+from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, warning
 from .causes import (
+    LONGER,
     SET_CLOCK,
-    evidence_of,
+    FailedRequest,
+    another_network,
     names_of,
     not_yours,
     only_this_one,
@@ -49,6 +52,7 @@ _ADVICE = {
     Failure.HANDSHAKE: "tell the administrators of {host}",
     Failure.HEADERS: "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while; if that does not help, tell the administrators of {host}",
+    Failure.UNREADABLE: "tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""
 
@@ -58,15 +62,22 @@ _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 _LOCAL = (Failure.REFUSED, Failure.RESET, Failure.CONNECT_TIMEOUT)
 """Failures that, on this computer, come from the program at the address, not from a network."""
 
+_OF_WRONG_PORTS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS, Failure.NOT_HTTP)
+"""Failures for which the address of a data server is wrong, which users cannot change, or it is down. That of a known
+one is right."""
+
+_REFUSALS = (401, 403, 451)
+"""What a firewall in front of a server returns, too, with a page of its own."""
+
+_STANDARD = r"(?i)\A\s*(bad gateway|internal server error|service (temporarily )?unavailable|gateway time-?out)"
+"""How the pages begin that web servers and Flask have for 500 and more, which say nothing else."""
+
 _DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
 
 _WRONG_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEOUT, Failure.CERTIFICATE)
 """Failures that a wrong address can cause."""
-
-LONGER = 60
-"""A timeout in seconds that is long enough even for a slow server."""
 
 PAC = "FindProxyForURL"
 """The function that every proxy auto-configuration (PAC) file has."""
@@ -90,43 +101,25 @@ def failure_finding(
         works: whether a response is as it should be.
     """
     tried = server.tried if tried is None else tried
-    finding = what_changed(response, server, tried, works) or _unchanged(response, server, whole, tried)
+    request = FailedRequest(response=response, server=server, whole=whole, tried=tried)
+    finding = what_changed(request, works) or _unchanged(request)
     return replace(finding, tried=what_was_tried(tried, works))
 
 
-def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+def _unchanged(request: FailedRequest) -> Finding:
     """What a response means if nothing that was tried changes it, or nothing was tried."""
-    if _is_portal(tried):
-        return _portal(response, server, tried)
-    if _is_misled(response, server, tried):
-        return _other_address(response, server, tried)
+    response = request.response
+    if _is_portal(request.tried):
+        return _portal(request)
+    if _is_misled(request):
+        return _misled(request)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
-        return _proxy(response, server, tried)
+        return _proxy(request)
     if response.failure in UNTRUSTED:
-        return untrusted(response, server, tried)
+        return untrusted(request)
     if response.failure is not None:
-        return _no_response(response, server, tried)
-    return _strange(response, server, whole, tried)
-
-
-def _portal(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """This network, or the proxy, responds in place of every server."""
-    exists = "; even a host that does not exist responds"
-    if not tried.proxy:
-        evidence = line(evidence_of(response), f"{exists}: this network responds in place of every server")
-        return failed(evidence, next_step=then("sign in to this network: open any page in a browser", server.again))
-    if PAC in response.opening:
-        evidence = line(f"{tried.proxy} names a script that chooses a proxy, not a proxy: ", evidence_of(response))
-        return failed(evidence, next_step=then(f"set {tried.proxy} to the proxy that the script names", server.again))
-    evidence = line(evidence_of(response), f"{exists}: the proxy in {tried.proxy} responds in place of every server")
-    return failed(evidence, next_step=then(f"sign in to that proxy, or correct {tried.proxy}", server.again))
-
-
-def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
-    """Whether this computer has a wrong address for the host: a public server has no private one."""
-    if server.address in KNOWN_SERVERS:
-        return bool(tried.private_address or tried.hosts_file)
-    return bool(tried.hosts_file) and response.failure is not None
+        return _no_response(request, response.failure)
+    return _replaced(request) if _is_replaced(request) else _strange(request)
 
 
 def _is_portal(tried: Tried) -> bool:
@@ -140,55 +133,95 @@ def _is_portal(tried: Tried) -> bool:
     return nowhere.status < 400 or nowhere.status == 511
 
 
-def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+def _portal(request: FailedRequest) -> Finding:
+    """This network, or the proxy, responds in place of every server."""
+    exists, proxy = "even a host that does not exist responds", request.tried.proxy
+    if not proxy:
+        known = f"{exists}: this network responds in place of every server"
+        return request.finding(known, advice="sign in to this network: open any page in a browser")
+    if PAC in request.response.opening:
+        evidence = line(f"{proxy} names a script that chooses a proxy, not a proxy: ", request.evidence)
+        return failed(evidence, next_step=then(f"set {proxy} to the proxy that the script names", request.server.again))
+    known = f"{exists}: the proxy in {proxy} responds in place of every server"
+    return request.finding(known, advice=f"sign in to that proxy, or correct {proxy}")
+
+
+def _is_replaced(request: FailedRequest) -> bool:
+    """Whether several servers, which have nothing in common, respond in the same strange way."""
+    others = [one.response for one in request.tried.about(Change.OTHER_SERVER)]
+    same = (one.failure is None and one.status == request.response.status and not is_cave(one) for one in others)
+    return len(others) > 1 and not request.tried.proxy and all(same)
+
+
+def _replaced(request: FailedRequest) -> Finding:
+    """Something on the way, such as a filter or the sign-in page of a network, responds in place of the servers."""
+    url, others = request.response.url, names_of(request.tried.about(Change.OTHER_SERVER))
+    known = f"{others} return {request.response.status}, too: something on this network seems to respond in their place"
+    look = f"open {display_page(url, url)} in a browser, and sign in to this network if it asks for that; otherwise "
+    return request.finding(known, advice=look + _OTHER_NETWORK.format(host=request.host))
+
+
+def _is_misled(request: FailedRequest) -> bool:
+    """Whether this computer has a wrong address for the host: a public server has no private one."""
+    if request.server.address in KNOWN_SERVERS:
+        return bool(request.tried.private_address or request.tried.hosts_file)
+    return bool(request.tried.hosts_file) and request.response.failure is not None
+
+
+def _misled(request: FailedRequest) -> Finding:
     """The name of a public server leads to an address that is not public, or that the hosts file sets."""
-    host = response.host
-    where = tried.private_address or "an address that did not come from DNS"
-    if tried.hosts_file:
-        advice = f"correct or remove the line for {host} in {tried.hosts_file} (an administrator can)"
-        evidence = line(evidence_of(response), f"; {tried.hosts_file} maps {host} to {where}")
-        return failed(evidence, next_step=then(advice, server.again))
-    advice = _OTHER_NETWORK.format(host=host)
-    evidence = line(evidence_of(response), f"; this network resolves it to {where}, a private address")
-    return failed(evidence, next_step=then(advice, server.again))
+    host, tried = request.host, request.tried
+    if not tried.hosts_file:
+        known = f"this network resolves it to {tried.private_address}, which is not a public address"
+        return request.finding(known, advice=_OTHER_NETWORK.format(host=host))
+    known = f"{tried.hosts_file} maps {host} to {tried.private_address or 'an address that did not come from DNS'}"
+    advice = f"correct or remove the line for {host} in {tried.hosts_file} (an administrator can)"
+    return request.finding(known, advice=advice)
 
 
-def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+def _strange(request: FailedRequest) -> Finding:
     """A response that is not from a working CAVE service."""
+    response, server, whole = request.response, request.server, request.whole
     if response.location or response.status == 511:
-        advice = tell_administrators(server.host) if response.host != server.host else "correct the address"
-        if not reached(tried):
+        responds = response.host == server.host and any(map(is_cave, server.responses))  # its other services
+        is_right = responds or response.host != server.host or is_known_host(server.host)
+        advice = tell_administrators(server.host) if is_right else "correct the address"
+        if not reached(request.tried) and not responds:
             advice = f"sign in to this network (VPN, portal) or {advice}"
-        return failed(response.evidence, only_this_one(tried), next_step=then(advice, server.again))
+        return request.finding(only_this_one(request.tried), advice=advice)
     if response.status >= 500:
-        return _broken(response, server, whole, tried)
+        return _broken(request)
     if response.status == 200 and not response.is_json:
-        return _no_data(response, server, tried)
-    if response.status == 404 and whole == "the server":
+        return _no_data(request)
+    if response.status == 404 and whole == "the server" and not is_known_host(response.host):
         known = f" (known ones: {', '.join(KNOWN_SERVERS)})"
         check = next_steps.check(server.target.on(KNOWN_SERVERS[0]))
         step = advise("correct the address, such as ", check, known)
         return failed(f"{response.host} is not a CAVE server (404)", next_step=step)
     if response.status == 404:
         step = then(f"{FINE}: {tell_administrators(server.host)}", server.again)
+        if whole == "the server":
+            return failed(f"{response.host} has no CAVE services at the moment (404)", next_step=step)
         return failed(f"{whole} is not where it should be on {response.host} (404)", next_step=step)
     if response.status == 429:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
         step = _later(response, "wait a minute or so", server.again)
         return failed(f"{response.host} asks you to slow down (429){asked}", next_step=step)
-    return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, server.again))
+    advice = another_network(response.host) if response.status in _REFUSALS else UNEXPECTED
+    return request.finding(only_this_one(request.tried), advice=advice, status=Status.UNKNOWN)
 
 
-def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+def _broken(request: FailedRequest) -> Finding:
     """A status of 500 or more; behind a proxy, it may come from the proxy."""
-    direct = tried.first(Change.NO_PROXY)
-    if tried.proxy and response.status in GATEWAY and (direct is None or direct.status != response.status):
-        return _proxy(response, server, tried)
+    response, direct = request.response, request.tried.first(Change.NO_PROXY)
+    if request.tried.proxy and response.status in GATEWAY and (direct is None or direct.status != response.status):
+        return _proxy(request)
     asked = f", and asks you {asked}" if (asked := _asked_to_wait(response)) else ""
+    words = response.message or ("" if response.words.matches(_STANDARD) else response.words)
     return failed(
-        f"{whole} on {response.host} is down or broken ({response.status}){asked}",
-        line(": ", sanitize(response.message, 120)) if response.message else (),
-        next_step=_later(response, f"{FINE}: wait", server.again),
+        f"{request.whole} on {response.host} is down or broken ({response.status}){asked}",
+        line(": ", sanitize(words, 120)) if words else (),
+        next_step=_later(response, f"{FINE}: wait", request.server.again),
     )
 
 
@@ -217,99 +250,93 @@ def at(start: float, seconds: float, again: Command) -> NextStep:
     return advise(f"try again {moment(start, seconds)}: ", again)
 
 
-def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+def _no_data(request: FailedRequest) -> Finding:
     """Status 200 without JSON; no portal of a network sends it if another service of the server responds."""
+    response = request.response
     if response.form not in (PAGE, TEXT, ""):
-        return unknown(response.evidence, next_step=then(UNEXPECTED, server.again))
+        return request.finding(advice=UNEXPECTED, status=Status.UNKNOWN)
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
     what = line(f"{response.form} instead of data", said) if response.form else "an empty response"
-    advice = "wait a while"
+    advice = f"wait a while; if that does not help, {tell_administrators(request.server.host)}"
     if response.form == PAGE:
-        advice = f"open {display_url(response.url)} in a browser to see the whole page, or wait"
-    if not reached(tried) and not any(map(is_cave, server.responses)):
+        advice = f"open {display_page(response.url, response.url)} in a browser to see the whole page, or wait"
+    if not reached(request.tried) and not any(map(is_cave, request.server.responses)):
         advice = f"sign in to this network's portal, or {advice}"
-    return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, server.again))
+    only = only_this_one(request.tried)
+    step = then(advice, request.server.again)
+    return failed(f"{response.host} returned ", what, f"; {only}" if only else "", next_step=step)
 
 
-def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+def _proxy(request: FailedRequest) -> Finding:
     """The proxy fails, and without it nothing changes."""
+    response, server, tried = request.response, request.server, request.tried
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
-    others, known = tried.about(Change.OTHER_SERVER), names_of(reached(tried))
+    others, reachable = tried.about(Change.OTHER_SERVER), names_of(reached(tried))
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
-        install = next_steps.install(server.machine.find_installer(), "requests[socks]")
-        return failed(evidence_of(response), next_step=then(install, server.again))
+        return request.finding(advice=next_steps.install(server.machine.find_installer(), "requests[socks]"))
     if response.status == 407 and tried.url and not tried.proxy:
-        evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
-        return failed(evidence, next_step=then(f"{ask} which proxy to use", server.again))
+        known = "no proxy is configured on this computer"
+        return request.finding(known, only_this_one(tried), advice=f"{ask} which proxy to use")
     if response.status == 407 or response.detail == PROXY_LOGIN:
-        evidence = line(evidence_of(response), f"; the proxy in {proxy} requires a valid user name and password")
-        if not proxy.lower().endswith("_proxy"):
-            return failed(evidence, next_step=then("enter yours there", server.again))
-        give = line("enter yours: ", variables.with_proxy_password(proxy))
-        return failed(evidence, next_step=then(give, server.again))
-    if known and response.detail == PROXY_FORBIDS:
-        evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
-        return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))
-    if known:
-        evidence = line(
-            evidence_of(response),
-            f"; the proxy reaches {known}, so either it blocks {response.host}, or that server is down, or "
-            "its address is wrong",
-        )
-        return failed(evidence, next_step=then(f"wait, or {ask} about the proxy", server.again))
-    others_too = f"; the proxy does not reach {names_of(others)} either" if others else ""
-    without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
+        is_variable = proxy.lower().endswith("_proxy")
+        give = line("enter yours: ", variables.with_proxy_password(proxy)) if is_variable else "enter yours there"
+        return request.finding(f"the proxy in {proxy} requires a valid user name and password", advice=give)
+    if reachable and response.detail == PROXY_FORBIDS:
+        known = f"it reaches {reachable}, so it blocks {response.host}"
+        return request.finding(known, advice=f"{ask} to allow {response.host} in its proxy")
+    if reachable:
+        either_or = f"either it blocks {response.host}, or that server is down, or its address is wrong"
+        known = f"the proxy reaches {reachable}, so {either_or}"
+        return request.finding(known, advice=f"wait, or {ask} about the proxy")
+    others_too = f"the proxy does not reach {names_of(others)} either" if others else ""
+    without = f"without the proxy, {response.host} does not respond either" if tried.url else ""
     advice = f"correct {proxy}; {ask} for the address of its proxy"
     if tried.is_proxy_here:
         advice = f"start the program on this computer that provides this proxy (a tunnel or VPN), or correct {proxy}"
-    return failed(evidence_of(response), others_too, without, next_step=then(advice, server.again))
+    return request.finding(others_too, without, advice=advice)
 
 
-def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    failure, others = response.failure, tried.about(Change.OTHER_SERVER)
+def _no_response(request: FailedRequest, failure: Failure) -> Finding:
+    response, server, tried = request.response, request.server, request.tried
+    others, only = tried.about(Change.OTHER_SERVER), only_this_one(tried)
     if failure is Failure.KEY_LOG:
-        unset = variables.without_variable("SSLKEYLOGFILE")
-        return failed(evidence_of(response), next_step=then(unset, server.again))
-    evidence = line(evidence_of(response), only_this_one(tried))
-    if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
-        return failed(evidence, next_step=then(not_yours(server), server.again))
-    if failure is Failure.UNKNOWN:
-        return _not_sent(evidence, server)
-    if others and not reached(tried) and failure is not None:
-        return _nothing_is_reached(response, server, others)
-    advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if failure in _LOCAL and is_on_this_computer(response.url):
+        return request.finding(advice=variables.without_variable("SSLKEYLOGFILE"))
+    if failure in _OF_WRONG_PORTS and is_known_host(response.host) and (reached(tried) or response.host != server.host):
+        return request.finding(only, advice=another_network(response.host))
+    if failure in _OF_WRONG_PORTS and response.host != server.host:
+        return request.finding(only, advice=not_yours(server))
+    for_help = line("send the output of ", next_steps.check(server.target, "--report"), " to someone who can help")
+    if failure is Failure.UNKNOWN:  # of no network: of a mock of requests, an upgrade of a part of it meanwhile, a bug
+        change = either(
+            "restart the kernel, which undoes what changed requests in it", "look for what changes requests"
+        )
+        step = advise(f"{change}, then ", server.again, "; if that does not help, ", for_help)
+        return request.finding(only, advice=step, status=Status.UNKNOWN)
+    if failure is Failure.SYSTEM:  # whatever server it is
+        return request.finding(only, advice=advise(for_help), status=Status.UNKNOWN)
+    is_here = failure in _LOCAL and is_on_this_computer(response.url)
+    if others and not reached(tried) and not is_here:
+        return _nothing_is_reached(request, others)
+    advice = _ADVICE.get(failure, "").format(host=response.host)
+    if is_here:
         start = "start" if failure is Failure.REFUSED else "restart"
         advice = f"{start} the program that should respond at {response.host}; if it is a tunnel, check its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is only slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
-    elif advice:
-        next_step = then(advice, server.again)
     else:
-        next_step = advise(_for_help(server))
-    return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
+        next_step = then(advice, server.again) if advice else advise(for_help)
+    return request.finding(only, advice=next_step, status=Status.FAILED if advice else Status.UNKNOWN)
 
 
-def _not_sent(evidence: Line, server: ServerFacts) -> Finding:
-    """An exception of no network: of a mock of requests, a part of requests that was upgraded meanwhile, a bug."""
-    change = either("restart the kernel, which undoes what changed requests in it", "look for what changes requests")
-    step = advise(f"{change}, then ", server.again, "; if that does not help, ", _for_help(server))
-    return unknown(evidence, next_step=step)
-
-
-def _for_help(server: ServerFacts) -> Line:
-    return line("send the output of ", next_steps.check(server.target, "--report"), " to someone who can help")
-
-
-def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
+def _nothing_is_reached(request: FailedRequest, others: tuple[Experiment, ...]) -> Finding:
     """Neither this server nor any other that was tried responds."""
-    evidence = line(evidence_of(response), "; ", names_of(others), " cannot be reached either")
-    if all(one.failure in _OFFLINE for one in (response, *(one.response for one in others))):
+    known = f"{names_of(others)} cannot be reached either"
+    if all(one.failure in _OFFLINE for one in (request.response, *(one.response for one in others))):
         advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
-        return failed(evidence, ": this computer seems to be offline", next_step=then(advice, server.again))
-    return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), server.again))
+        return request.finding(f"{known}: this computer seems to be offline", advice=advice)
+    return request.finding(known, advice=_OTHER_NETWORK.format(host=request.host))
 
 
 def _network(server: ServerFacts) -> Finding:
@@ -317,10 +344,8 @@ def _network(server: ServerFacts) -> Finding:
     token = server.stored.token
     has_odd_token = token is not None and token.oddity(formats_of(server.address)) is not None
     good = [response for response in responses if is_cave(response) or (has_odd_token and is_malformed(response))]
-    if not good and responses:
-        return _remembered(failure_finding(responses[0], server, "the server"), responses[0], server)
     if not good:
-        return unknown(f"{server.host} was not contacted", next_step=advise(server.again))
+        return _remembered(failure_finding(responses[0], server, "the server"), responses[0], server)
     return ok(f"{server.host} responded in {elapsed(max(response.seconds for response in good))}")
 
 
@@ -338,10 +363,8 @@ def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Fi
     return replace(finding, evidence=evidence, next_step=next_step)
 
 
-def _auth(server: ServerFacts) -> Finding | None:
-    response = server.identity or server.anonymous_identity
-    if response is None:
-        return None
+def _auth(server: ServerFacts) -> Finding:
+    response = server.auth
     if server.is_gated and server.anonymous_identity is not None:
         said = line(server.anonymous_identity.evidence, ", even without a token, so no token can work there now")
         return failed(said, next_step=then(tell_administrators(server.host), server.again))
@@ -359,34 +382,30 @@ def _clock(server: ServerFacts) -> Finding | None:
     return warning(f"{said}, so the times shown here are wrong", next_step=then(SET_CLOCK, server.again))
 
 
-NETWORK = Check(
+_check = partial(Check, group="network", about=ServerFacts)
+
+NETWORK = _check(
     id="network",
-    group="network",
     title="network",
-    about=ServerFacts,
     look=_network,
     needs=(MAP, REQUESTS),
     quiet=False,
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
-    "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows them all.",
-    fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
-    '`%env REQUESTS_CA_BUNDLE=FILE`. Otherwise it says what may help, such as `%pip install "requests[socks]"`.',
+    "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); -v shows them all.",
+    fixed_by="If a change made the request work, the check prints the line for it, such as {without_proxy} or "
+    "{with_certificates}. Otherwise it says what may help, such as {socks}.",
 )
-AUTH = Check(
+AUTH = _check(
     id="auth",
-    group="network",
     title="auth service",
-    about=ServerFacts,
     look=_auth,
     needs=(NETWORK, FORM),
     explains="The server responds, but its auth service does not work. The token is not the cause.",
     fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
 )
-CLOCK = Check(
+CLOCK = _check(
     id="clock",
-    group="network",
     title="clock",
-    about=ServerFacts,
     look=_clock,
     explains="The clock of this computer differs by more than a day from those of the servers.",
     fixed_by="Set the clock; on a shared computer, its administrators do.",

@@ -36,7 +36,7 @@ LEFT = Check(
     about=Machine,
     look=_left,
     explains="A token was left in this session's history or in the notebook file.",
-    fixed_by="`%cave_check --fix` removes it; if anybody may have seen it, `%cave_setup replace`.",
+    fixed_by="{fix} removes it; if anybody may have seen it, {replace}.",
 )
 CLIENTS = Check(
     id="clients",
@@ -46,6 +46,6 @@ CLIENTS = Check(
     look=_clients,
     needs=(ACCOUNT,),
     explains="A variable holds a CAVEclient that was created with another token, and still sends that one.",
-    fixed_by='Create the client again: `client = CAVEclient("minnie65_public")`.',
+    fixed_by="Create the client again: {client}.",
 )
 CHECKS = (LEFT, CLIENTS)

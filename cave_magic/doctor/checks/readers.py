@@ -74,7 +74,7 @@ CLOUD_VOLUME = Check(
     look=_cloud_volume,
     needs=(ACCESS,),
     explains="cloud-volume or cloud-files reads another token than caveclient, or has an old one cached.",
-    fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` if CLOUD_VOLUME_DIR points elsewhere.",
+    fixed_by="{save_from_file}; {fix} if CLOUD_VOLUME_DIR points elsewhere.",
 )
 CLOUD_FILES = Check(
     id="cloud-files",
@@ -84,6 +84,6 @@ CLOUD_FILES = Check(
     look=_cloud_files,
     quiet=False,
     explains="The installed cloud-files is too old to read a server's own token file.",
-    fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
+    fixed_by="{newer_cloud_files}{restart}.",
 )
 CHECKS = (CLOUD_VOLUME, CLOUD_FILES)

@@ -6,6 +6,7 @@ from functools import partial
 
 from ...api.endpoints import AUTHORIZE, SERVICES
 from ...api.responses import TEXT, Response, is_cave, version_in
+from ...deployments import is_known_host
 from ...ui.durations import elapsed
 from .. import next_steps
 from ..evidence import DatastackFacts
@@ -24,18 +25,17 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     if not responses:
         return None
     if all(response.status == 404 for response in responses):  # even old services have one of the routes
-        step = then(not_yours(datastack.server), datastack.again)
-        return failed(f"{responses[0].host} has none of the data services (404 for each)", next_step=step)
+        host = responses[0].host
+        advice = tell_administrators(host) if is_known_host(host) else not_yours(datastack.server)
+        step = then(advice, datastack.again)
+        return failed(f"{host} has none of the data services (404 for each)", next_step=step)
     if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {elapsed(max(response.seconds for response in responses))}")
     if len({(response.failure, response.status) for response in responses}) > 1:
         return None  # the services fail in different ways: each has its own result
-    name, response = next(
-        ((name, one) for name, one in services.items() if one.url == datastack.tried.url), next(iter(services.items()))
-    )
-    return failure_finding(
-        response, server_for(datastack), "the data server", datastack.tried, works=partial(is_up, name)
-    )
+    tried, server = datastack.tried, server_for(datastack)
+    name = next((name for name, one in services.items() if one.url == tried.url), next(iter(services)))
+    return failure_finding(services[name], server, "the data server", tried, works=partial(is_up, name))
 
 
 def _service(name: str, datastack: DatastackFacts) -> Finding | None:
@@ -63,7 +63,7 @@ def _is_needed(name: str, datastack: DatastackFacts) -> bool:
     """Not every deployment has an l2cache or skeletons, or a chunkedgraph if nobody edits the segmentation."""
     if name != "chunkedgraph":
         return name == "materialize"
-    body = datastack.info.body if datastack.info else None
+    body = datastack.info.body
     source = body.get("segmentation_source") if isinstance(body, dict) else None
     return not isinstance(source, str) or source.startswith("graphene:")
 
@@ -77,7 +77,7 @@ def is_up(name: str, response: Response) -> bool:
     """
     if response.failure is not None:
         return False
-    if response.status == 200:
+    if response.is_good:
         kind, has_version = (dict, True) if name == "l2cache" else (str, bool(version_in(response)))
         return isinstance(response.body, kind) and has_version
     if response.status == 404:
@@ -96,10 +96,8 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
         return None
     is_old = f"has version {server}" if server else "is too old to report its version"
     step = next_steps.install(datastack.server.machine.find_installer(), "caveclient<8")
-    return warning(
-        f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries",
-        next_step=advise("if queries fail: ", step),
-    )
+    evidence = f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries"
+    return warning(evidence, next_step=advise("if queries fail: ", step))
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -107,22 +105,20 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
-LOCAL = Check(
+_check = partial(Check, group="services", about=DatastackFacts)
+
+LOCAL = _check(
     id="data-server",
-    group="services",
     title="data server",
-    about=DatastackFacts,
     look=_local_server,
     needs=(ACCESS,),
     explains="The data server of the datastack is unreachable, or none of its services works.",
     fixed_by=f"If the server is down, wait. {NETWORK.fixed_by}",
 )
 SERVICE_CHECKS = tuple(
-    Check(
+    _check(
         id=name,
-        group="services",
         title=name,
-        about=DatastackFacts,
         look=partial(_service, name),
         needs=(LOCAL,),
         explains=f"The {name} service of the data server does not work, or is missing. The token is not the cause.",
@@ -130,14 +126,12 @@ SERVICE_CHECKS = tuple(
     )
     for name in SERVICES
 )
-FITS = Check(
+FITS = _check(
     id="client-version",
-    group="services",
     title="versions",
-    about=DatastackFacts,
     look=_fits,
-    needs=(ACCESS,),
+    needs=(LOCAL,),
     explains="The materialize service is too old for the installed caveclient.",
-    fixed_by='`%pip install "caveclient<8"` if queries fail, then restart the kernel.',
+    fixed_by="{older_caveclient} if queries fail{restart}.",
 )
 CHECKS = (LOCAL, *SERVICE_CHECKS, FITS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from ...api.responses import REFUSALS, Response, is_cave
-from ...api.urls import host_of
+from ...api.urls import host_of, name_of_host
 from ...credentials.token_files import State, TokenFile, show_path
 from ...deployments import formats_of
 from ...ui.document import Line, Span, line
@@ -13,8 +14,9 @@ from ...ui.door import either
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
+from .causes import without_netrc
 from .datastack_map import MAP
-from .resources import RESOURCES
+from .environment import RESOURCES
 
 # ---------------------------------------------------------------- next steps
 
@@ -43,11 +45,15 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
     if server.misplaced_file is not None:
         found = f"; {show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
         return failed(evidence, found, next_step=save_this(server, server.misplaced_file))
-    if server.untried_file is None:
+    if server.untried_file is not None:
+        save, said = save_this(server, server.untried_file), untried(server.untried_file)
+    elif variable := next(iter(server.other_variables), ""):
+        save = advise(next_steps.save(server.target, "--from-env", variable, "--overwrite"))
+        said = f"{variable} is set, but CAVEclient does not read it"
+    else:
         return failed(evidence, next_step=otherwise)
-    save, other = save_this(server, server.untried_file).line, set_up(server).line
-    step = advise(save, "   (or ", other, f" if {server.host} rejects it)")
-    return failed(evidence, f"; {untried(server.untried_file)}", next_step=step)
+    step = advise(save.line, "   (or ", set_up(server).line, f" if {server.host} rejects it)")
+    return failed(evidence, f"; {said}", next_step=step)
 
 
 def untried(file: TokenFile) -> str:
@@ -66,7 +72,7 @@ def _folder(machine: Machine) -> Finding | None:
     failure = machine.folder_problem
     if failure is None:
         return None
-    step = next_steps.past(failure, machine.check_command, machine.unsaved_command)
+    step = next_steps.past(failure, machine.check_command, next_steps.without_saving(machine.target))
     said = Span(str(failure), private=True)  # as `feasible` says it of other findings
     return failed(said, next_step=step) if failure.unusable else warning(said, next_step=step)
 
@@ -78,12 +84,15 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """A problem with the token is only a warning while the auth server does not work."""
-    response = server.identity or server.anonymous_identity
-    works = response is None or (is_cave(response) and not server.is_gated) or is_malformed(response)
-    if finding.status is not Status.FAILED or works:
+    """A problem with the token is only a warning while the auth server does not work, or gets no token because of
+    `.netrc`: a token that is saved meanwhile could not be verified."""
+    works = (is_cave(server.auth) and not server.is_gated) or is_malformed(server.auth)
+    if finding.status is not Status.FAILED or (works and not server.netrc_file):
         return finding
-    return warning(finding.evidence, "; fix the server first")
+    if not works:
+        return warning(finding.evidence, "; fix the server first")
+    said, advice = without_netrc(server.netrc_file, name_of_host(server.address))
+    return failed(finding.evidence, f"; {said}", next_step=then(advice, server.again))
 
 
 def _stored(server: ServerFacts) -> Finding:
@@ -149,10 +158,8 @@ def _missing(server: ServerFacts) -> Finding:
         return within_reach(server, f"{file.name} {file.problem}", set_up(server))
     name = next(iter(server.machine.token_variables), "")
     if server.misplaced_file is None and server.untried_file is None and name:
-        return failed(
-            f"none in a file; {name} is set, but CAVEclient does not read it",
-            next_step=advise(next_steps.save(server.target, "--from-env", name)),
-        )
+        step = advise(next_steps.save(server.target, "--from-env", name))
+        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", next_step=step)
     folder = Span(str(server.machine.token_folder), private=True)
     step = set_up(server)
     if server.machine.can_ask:
@@ -185,14 +192,12 @@ def is_malformed(response: Response) -> bool:
 
 def _shadow(server: ServerFacts) -> Finding | None:
     file, default = server.stored.server_file, server.stored.default_file
-    if server.salvaged_identity is None or not server.salvaged_identity.is_good or server.stored.shadowed is None:
+    hidden = server.stored.shadowed
+    if server.salvaged_identity is None or not server.salvaged_identity.is_good or hidden is None:
         return None
-    return failed(
-        f"{file.name} has an old token that {server.host} rejects; {default.name} has one that works, "
-        "but it is not read",
-        next_step=save_from(server, default),
-        fix=fixes.fix_shadow(server.stored),
-    )
+    evidence = f"{file.name} has an old token that {server.host} rejects; {default.name} has one that works, "
+    fix = fixes.fix_copies(server.stored, hidden)
+    return failed(evidence, "but it is not read", next_step=save_from(server, default), fix=fix)
 
 
 def _link(server: ServerFacts) -> Finding | None:
@@ -238,6 +243,8 @@ def _variable(server: ServerFacts) -> Finding | None:
     return warning(f"{' and '.join(names)} {are} set, but CAVEclient does not read {them}")
 
 
+_check = partial(Check, group="stored token", about=ServerFacts)
+
 FOLDER = Check(
     id="token-folder",
     group="stored token",
@@ -248,79 +255,63 @@ FOLDER = Check(
     explains="The folder of the token files cannot be read or written.",
     fixed_by="The check prints a line that opens the folder to you, or moves away whatever is in its place.",
 )
-TOKEN = Check(
+TOKEN = _check(
     id="token",
-    group="stored token",
     title="stored token",
-    about=ServerFacts,
     look=_token,
     needs=(MAP, FOLDER),
     quiet=False,
     explains="No token is stored for the server, or its file cannot be used.",
-    fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
-    "`%cave_check --fix`; if it cannot be read, a line that opens the file to you or moves it away), `%pip install "
-    "-U caveclient` if caveclient uses another one, otherwise `%cave_setup new` or `%cave_setup existing`.",
+    fixed_by="The check prints the command: {save} if there is a token on this computer (for a damaged file also "
+    "{fix}; if it cannot be read, a line that opens the file to you or moves it away), "
+    "{newer_caveclient} if caveclient uses another one, otherwise {new} or {existing}.",
 )
-FORM = Check(
+FORM = _check(
     id="token-form",
-    group="stored token",
     title="token format",
-    about=ServerFacts,
     look=_form,
     needs=(TOKEN,),
     explains="The stored token is malformed: it has quotes or spaces around it, or part of it is missing.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, otherwise "
-    "`%cave_setup existing`.",
+    fixed_by="{save_from_file} or {fix} if the token is still in it, otherwise {existing}.",
 )
-SHADOW = Check(
+SHADOW = _check(
     id="token-shadow",
-    group="stored token",
     title="two tokens",
-    about=ServerFacts,
     look=_shadow,
     needs=(FORM,),
     explains="An old token in the server's own file hides a working one in cave-secret.json.",
-    fixed_by="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
+    fixed_by="{save_from_file} with cave-secret.json as FILE, or {fix}.",
 )
-LEGACY = Check(
+LEGACY = _check(
     id="token-legacy",
-    group="stored token",
     title="old file",
-    about=ServerFacts,
     look=_legacy,
     needs=(TOKEN,),
     explains="The token comes from chunkedgraph-secret.json, which caveclient reads as a last resort.",
-    fixed_by="`%cave_check --fix` moves the token to the server's own file.",
+    fixed_by="{fix} moves the token to the server's own file.",
 )
-LINK = Check(
+LINK = _check(
     id="token-link",
-    group="stored token",
     title="link",
-    about=ServerFacts,
     look=_link,
     needs=(TOKEN,),
     explains="A token file is a link to nothing, or to a file of another user of this computer.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; a line of the check moves "
-    "the link away.",
+    fixed_by="{save_from_file} writes the file that it points to; a line of the check moves the link away.",
 )
-PRIVATE = Check(
+PRIVATE = _check(
     id="token-private",
-    group="stored token",
     title="token file",
-    about=ServerFacts,
     look=_private,
     explains="Other users of this computer can read or replace the token file.",
-    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder. On Windows nothing "
+    fixed_by="{fix}, which is chmod 600 on the file and chmod 700 on its folder. On Windows nothing "
     "is checked: there, the access list of your profile folder keeps others out.",
 )
-VARIABLE = Check(
+VARIABLE = _check(
     id="token-variable",
-    group="stored token",
     title="variable",
-    about=ServerFacts,
     look=_variable,
     needs=(TOKEN,),
     explains="An environment variable holds a token, which caveclient does not read.",
-    fixed_by="Nothing, unless you want to use that token: `%cave_save --from-env NAME --overwrite`.",
+    fixed_by="Nothing, unless you want to use that token: {save_from_env}.",
 )
 CHECKS = (FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

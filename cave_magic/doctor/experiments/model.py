@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -17,6 +16,7 @@ class Change(Enum):
 
     AGAIN = "again, without the token"
     MADE_UP = "with a made-up token"
+    AS_INSTALLED = "without what {} changed in requests"
     PROXY_SPELLING = "with the {} of the proxy in the usual form"
     PROXY_SCHEME = "with {}:// before the address of the proxy"
     OTHER_PROXY = "through the proxy in {}"
@@ -32,17 +32,6 @@ class Change(Enum):
     UNVERIFIED = "without verifying the certificate"
     OTHER_SERVER = "{} instead"
     NO_SERVER = "a host that does not exist"
-
-    @property
-    def keeps_the_request(self) -> bool:
-        """Whether its success shows that what it changed was the cause."""
-        return self not in (
-            Change.MADE_UP,
-            Change.MADE_UP_DIRECT,
-            Change.UNVERIFIED,
-            Change.OTHER_SERVER,
-            Change.NO_SERVER,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +81,6 @@ class Tried:
     def first(self, change: Change) -> Response | None:
         """The response of the first experiment with a change, or None."""
         return next((one.response for one in self.about(change)), None)
-
-    def decisive(self, works: Callable[[Response], bool]) -> Experiment | None:
-        """The preferred experiment that changed the outcome, or None."""
-        return next((one for one in self.experiments if one.change.keeps_the_request and works(one.response)), None)
 
 
 NOTHING_TRIED = Tried()

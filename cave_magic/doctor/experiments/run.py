@@ -35,8 +35,7 @@ class Experiments:
 
     def __init__(self, batch: Batch, target: Target, masked: Token | None) -> None:
         self._batch, self._target, self._masked = batch, target, masked
-        self._url = self._proxy = ""
-        self._is_compared = self._is_proxy_here = False
+        self._url, self._proxy, self._is_compared = "", "", False
         self._running: list[tuple[Trial, Future[Response]]] = []
         self._private_address: Future[str] | None = None
         self._lock = threading.Lock()
@@ -47,14 +46,12 @@ class Experiments:
             if self._url:
                 return
             self._url = response.url
-        from ...environment.proxies import read_proxy_settings
         from .plan import of_the_token, trials  # lazily: a check on which all is well imports nothing more
 
         self._run(trials(response, self._target) if is_strange(response) else of_the_token(response.url))
-        if address := http.proxy_for(response.url):
-            self._is_proxy_here = is_on_this_computer("http://" + proxy_parts(address)[1])
-            self._proxy = read_proxy_settings().proxy_for(response.url) or "this computer's settings"
-        elif not name_lookup.is_ip_address(name := name_of_host(response.url)):
+        self._proxy = http.proxy_for(response.url)  # not in `facts`, where requests may turn out to be shadowed
+        name = name_of_host(response.url)
+        if not self._proxy and not name_lookup.is_ip_address(name):
             self._private_address = self._batch.submit(partial(name_lookup.private_address_of, name), lane="lookup")
 
     def compare(self, response: Response) -> None:
@@ -69,27 +66,28 @@ class Experiments:
 
     def _run(self, planned: Iterable[Trial]) -> None:
         for trial in planned:
-            self._running.append((trial, self._batch.try_way(trial.url, trial.way, self._masked)))
+            self._running.append((trial, self._batch.try_way(trial.url or self._url, trial.way, self._masked)))
 
     def facts(self) -> Tried:
         """Their outcome, once the batch is over."""
+        from ...environment.proxies import read_proxy_settings
         from .model import NOTHING_TRIED, Experiment, Tried
 
         if not self._url:
             return NOTHING_TRIED
-        name = name_of_host(self._url)
+        name, address = name_of_host(self._url), self._proxy
         return Tried(
             url=self._url,
             experiments=tuple(
                 Experiment(
                     change=trial.change,
                     source=trial.source,
-                    response=result_or(future, Response(url=trial.url, failure=Failure.CONNECT_TIMEOUT)),
+                    response=result_or(future, Response(url=trial.url or self._url, failure=Failure.CONNECT_TIMEOUT)),
                 )
                 for trial, future in list(self._running)
             ),
-            proxy=self._proxy,
-            is_proxy_here=self._is_proxy_here,
+            proxy=(read_proxy_settings().proxy_for(self._url) or "this computer's settings") if address else "",
+            is_proxy_here=bool(address) and is_on_this_computer("http://" + proxy_parts(address)[1]),
             private_address=result_or(self._private_address, ""),
             hosts_file=str(name_lookup.HOSTS_FILE) if name_lookup.is_in_hosts_file(name) else "",
         )

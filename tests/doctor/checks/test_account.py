@@ -43,9 +43,9 @@ NO_PROXY = f"%env NO_PROXY={HOST},{LOCAL},prod.flywire-daf.com,cave.fanc-fly.com
 _NO_TOKEN = error(401, "no_token")
 
 
-def _lost(same: Response, direct: Response | None = None) -> ServerFacts:
-    """A server that gets no token, and what it says to a made-up one, with and without the proxy."""
-    sent = {Change.MADE_UP: same, Change.MADE_UP_DIRECT: direct}
+def _lost(same: Response, direct: Response | None = None, unchanged: Response | None = None) -> ServerFacts:
+    """A server that gets no token, and what it says to a made-up one: usually, without the proxy, without a change."""
+    sent = {Change.MADE_UP: same, Change.MADE_UP_DIRECT: direct, Change.AS_INSTALLED: unchanged}
     experiments = tuple(Experiment(change=change, response=one) for change, one in sent.items() if one is not None)
     tried = Tried(url=same.url, experiments=experiments, proxy="HTTPS_PROXY" if direct else "")
     return _not_accepted(error(401, "bad_auth_header"), tried=tried)
@@ -68,7 +68,6 @@ NAMELESS = account_in(response(200, {"name": ["A"], "email": {"x": 1}, "id": 7})
 CASES = [
     case("the token is accepted", ACCOUNT, ServerFacts(), "ok", "Ada Lovelace <ada@example.org>"),
     case("an account without a name", ACCOUNT, ServerFacts(account=NAMELESS), "ok", "(no name)"),
-    case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not contacted", CHECK),
     case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
     case("another token is hidden and may be another server's", ACCOUNT, _not_accepted(REJECTED, stored=HIDING), "failed", ("stored token", "cave-secret.json has another, perhaps of another server, so it was not tried"), EXISTING),
@@ -80,6 +79,7 @@ CASES = [
     case("a part of the token does not arrive", ACCOUNT, _lost(_NO_TOKEN), "failed", "a made-up token does not get through either", CHECK, advises=f"tell the administrators of {HOST}"),
     case("the token does not arrive once", ACCOUNT, _lost(REJECTED), "failed", "but a made-up token gets through", CHECK, advises="wait a minute"),
     case("the proxy removes the token", ACCOUNT, _lost(_NO_TOKEN, REJECTED), "failed", "without the proxy, a made-up token gets through", NO_PROXY, CHECK, advises="or correct HTTPS_PROXY"),
+    case("code in this kernel removes the token", ACCOUNT, _lost(_NO_TOKEN, unchanged=REJECTED), "failed", "changed in requests, a made-up token gets through", CHECK, advises="restart the kernel without that"),
     case("the token does not arrive without the proxy either", ACCOUNT, _lost(_NO_TOKEN, _NO_TOKEN), "failed", "does not get through either", CHECK),
     case("no account in the response", ACCOUNT, _not_accepted(response(200, {"maintenance": True})), "unknown", "could not be verified", CHECK),
     case("a page of a proxy", ACCOUNT, _not_accepted(page(401, "Authorization Required")), "unknown", ("could not be verified", "401"), CHECK),

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cave_magic.api.responses import FLASK_404, TEXT
+from cave_magic.api.failures import Failure
+from cave_magic.api.responses import FLASK_404, TEXT, Response
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.call import CALL
-from cave_magic.doctor.evidence import CallFacts, DatastackFacts
+from cave_magic.doctor.evidence import CallFacts, DatastackFacts, ServerFacts
 from cave_magic.environment.caveclient_adapter import AskedKey, FailedCall, WrongArgument
 from cave_magic.ui.redact import Untrusted
 
@@ -34,7 +35,8 @@ def _call(call: dict[str, Any], datastack: dict[str, Any] | None = None, **facts
 
 
 def _names(table: str, function: str = "query_table", **facts: Any) -> DatastackFacts:
-    return _call({"table": table, "function": function}, **HAS | facts)
+    call = {"table": table, "function": function, "url": URL, **facts.pop("call", {})}
+    return _call(call, **HAS | facts)
 
 
 def _version(version: int | None, **facts: Any) -> DatastackFacts:
@@ -52,6 +54,11 @@ def _again(status: int = 200, body: object = None, call: dict[str, Any] | None =
 HIDDEN = {"code": 500, "message": "404 Not Found: version 9 not found in d"}
 DOWN = {**healthy.SERVICES, "materialize": response(502, url=URL)}
 MISSING = {"error": "KeyError", "missing": "time_stamp", "status": 0}
+MAY_NOT_EDIT = {
+    "error": "missing_permission",
+    "data": {"auth_dataset": "minnie65_public", "required_permission": "edit"},
+}
+MAY_NOT_VIEW = {"error": "missing_permission", "data": {"auth_dataset": "minnie65_public"}}
 EMPTY = {"error": "TypeError", "status": 200}
 ID = WrongArgument(name="root_id", type="float", expected="an integer (int)")
 TABLE = WrongArgument(name="table", type="ndarray", expected="a string")
@@ -78,7 +85,7 @@ CASES = [
     case("another token is not the cause of a 404", CALL, _call({"token": OTHER}, other_token=True), "nothing"),
     case("the data server has moved", CALL, _call({"local_server": "https://old.example.org"}), "failed", f"the data server old.example.org, but it is now {LOCAL}", GO),
     case("the data server is the same", CALL, _call({"local_server": f"{healthy.LOCAL_SERVER}/"}), "nothing"),
-    case("the data server is not known", CALL, _call({"local_server": "https://old.example.org"}, {"info": None}), "nothing"),
+    case("the data server is not known", CALL, _call({"local_server": "https://old.example.org"}, {"info": response(503)}), "nothing"),
     case("the data server gets no token", CALL, _again(401, {"error": "no_token"}), "failed", f"received no token (no_token), although one was sent; {HOST} got it", advises="try another network"),
     case("the address of the server has a path", CALL, _call({"server": f"https://{HOST}/auth"}), "failed", "a wrong server_address: the address has something after the host", GO),
     case("the client asked another server", CALL, _call({}, other_server="old.example.org"), "failed", f"the client asked old.example.org, where minnie65_public does not open; on {HOST} it does", GO),
@@ -93,16 +100,33 @@ CASES = [
     case("the live version has no list", CALL, _version(0), "nothing"),
     case("there are many versions", CALL, _version(99, valid=tuple(range(20, 10, -1))), "failed", "it has 20, 19, 18, 17, 16 and 5 more", GO),
     case("the table exists", CALL, _names("nuclei"), "ok", "its request was not repeated"),
-    case("the table is misspelt", CALL, _names("nuclie"), "failed", "version 1412 of minnie65_public has no table nuclie; it has nuclei", NUCLEI),
-    case("the table of an older version is misspelt", CALL, _call({"table": "nuclie", "version": 1300}, **HAS), "failed", "version 1300", f'{OLD}; client.materialize.query_table("nuclei", limit=10)'),
+    case("the service failed on a query", CALL, _names("nuclei", call={"status": 503}), "warning", f"materialize on {LOCAL} returned 503 to query_table, whose request is not repeated", advises="run the cell again; if it fails again"),
+    case("a query was refused", CALL, _names("nuclei", call={"status": 403}), "warning", "returned 403 to query_table, whose request is not repeated"),
+    case("a query returned what caveclient cannot read", CALL, _names("nuclei", call={"status": 200, "error": "ArrowInvalid"}), "warning", "returned 200 to query_table"),
+    case("a query came too soon", CALL, _names("nuclei", call={"status": 429}), "warning", "returned 429", advises="wait a minute or so, then run the cell again"),
+    case("a query got no response", CALL, _names("nuclei", call={"status": 0, "error": "ConnectionError"}), "warning", "returned no response to query_table"),
+    case("a query was interrupted", CALL, _names("nuclei", call={"status": 0, "error": "KeyboardInterrupt"}), "warning", "returned no response to query_table"),
+    case("there is no segmentation", CALL, _call({"service": "", "function": "chunkedgraph"}, {"info": healthy.json_response(URL, {"local_server": healthy.LOCAL_SERVER})}), "failed", "names no segmentation_source for minnie65_public, which client.chunkedgraph needs", advises="tell the administrators"),
+    case("there is a segmentation", CALL, _call({"service": "l2cache"}, {"info": healthy.INFO}), "nothing"),
+    case("the account may not edit", CALL, _again(403, MAY_NOT_EDIT, refused_since=0.0), "failed", 'lacks the permission "edit" for minnie65_public (403 missing_permission)', advises="ask the administrators of minnie65_public"),
+    case("an old auth server lists no permissions", CALL, replace(_again(403, MAY_NOT_EDIT), server=ServerFacts(account=replace(healthy.ACCOUNT, permissions={}, whole=False))), "failed", "still rejects the request"),
+    case("the account may view, according to the auth server", CALL, _again(403, MAY_NOT_VIEW, refused_since=0.0), "failed", "it caches permissions"),
+    case("the service rejects it with a text", CALL, _call({}, same=response(401, form=TEXT, opening="Invalid credentials", url=URL)), "failed", "(401): Invalid credentials", advises="change what the cell asks for"),
+    case("the response breaks off", CALL, _call({}, same=Response(url=URL, status=200, failure=Failure.INCOMPLETE, form=TEXT)), "failed", "closed the connection in the middle"),
+    case("the response is longer than the check reads", CALL, _call({}, same=Response(url=URL, status=200, failure=Failure.UNREADABLE, detail="it is too long", form=TEXT)), "ok", "succeeds now"),
+    case("the service does not respond", CALL, _call({}, same=Response(url=URL, failure=Failure.NO_RESPONSE)), "failed", "did not respond", advises="if it is only slow: run the cell again"),
+    case("the service rejects it with a page of Flask", CALL, _call({}, same=page(403, "403 Forbidden You don't have the permission to access", url=URL)), "failed", "(403): Forbidden", advises="change what the cell asks for"),
+    case("a firewall rejects it with a page", CALL, _call({}, same=page(403, "Access Denied", url=URL)), "failed", "(403): Access Denied", advises="try another network"),
+    case("the table is misspelled", CALL, _names("nuclie"), "failed", "version 1412 of minnie65_public has no table nuclie; it has nuclei", NUCLEI),
+    case("the table of an older version is misspelled", CALL, _call({"table": "nuclie", "version": 1300}, **HAS), "failed", "version 1300", f'{OLD}; client.materialize.query_table("nuclei", limit=10)'),
     case("the table has another case", CALL, _names("NUCLEI"), "failed", "it has nuclei", NUCLEI),
     case("no table is like it", CALL, _names("zzz"), "failed", "has no table zzz", f"{GO}; client.materialize.get_tables()"),
     case("it is a view", CALL, _names("by_type"), "failed", "by_type is a view of minnie65_public, not a table", VIEW),
     case("it is a table", CALL, _names("nuclei", "query_view"), "failed", "nuclei is a table of minnie65_public, not a view", NUCLEI),
-    case("a view is misspelt", CALL, _names("bytype", "query_view"), "failed", "has no view bytype; it has by_type", VIEW),
-    case("a joined table is misspelt", CALL, _call({"joined": (Untrusted("nuclei"), Untrusted("synapse"))}, **HAS), "failed", "has no table synapse; it has synapses", f'{GO}; client.materialize.query_table("synapses", limit=10)'),
+    case("a view is misspelled", CALL, _names("bytype", "query_view"), "failed", "has no view bytype; it has by_type", VIEW),
+    case("a joined table is misspelled", CALL, _call({"joined": (Untrusted("nuclei"), Untrusted("synapse"))}, **HAS), "failed", "has no table synapse; it has synapses", f'{GO}; client.materialize.query_table("synapses", limit=10)'),
     case("the joined tables exist", CALL, _call({"joined": (Untrusted("nuclei"), Untrusted("synapses"))}, **HAS), "nothing"),
-    case("the tables are not known", CALL, _names("zzz", tables=None), "nothing"),
+    case("the tables are not known", CALL, _names("zzz", tables=None), "warning", "returned 404 to query_table"),
     case("the request succeeds now", CALL, _again(200, {"a": 1}), "ok", "the same request succeeds now"),
     case("the key is in the response now", CALL, _again(200, {"time_stamp": 1}, MISSING), "ok", "succeeds now"),
     case("the key is not in the response", CALL, _again(200, {"a": 1}, MISSING), "failed", 'cannot use (KeyError): {"a": 1}', advises="tell the administrators"),
@@ -117,6 +141,7 @@ CASES = [
     case("the service lacks the function", CALL, _call({}, same=page(404, FLASK_404, url=URL)), "failed", "(404): it has nothing at that URL"),
     case("the service rejects it without words", CALL, _again(404, {}), "failed", "still rejects the request of query_table (404)"),
     case("the service is still down", CALL, _again(500, {"message": "Internal Server Error"}), "failed", "(500)", advises="run the cell again"),
+    case("a query failed, and another check says that the service is down", CALL, _call({"status": 503, "url": URL}, {"services": DOWN}), "nothing"),
     case("another check says that the service is down", CALL, _again(502, services=DOWN), "nothing"),
     case("the data server refuses from its cache", CALL, _again(403, {"error": "missing_permission"}, refused_since=0.0), "failed", ("still refuses access (missing_permission)", "up to 300 s"), advises="try again at 00:05 UTC: run the cell again"),
     case("the data server has refused for too long", CALL, _again(403, {"error": "missing_permission"}, refused_since=-301.0), "unknown", "still refuses access", advises="it has cached that for longer than 5 minutes"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +29,6 @@ MODULES = (
     "network",
     "notebook",
     "readers",
-    "resources",
     "services",
     "token",
 )
@@ -100,3 +101,22 @@ def test_access_to_anything_but_facts_is_caught(look: Any):
     """Opening, listing or looking for a file while a check runs makes its case fail."""
     with nothing_but_facts(), pytest.raises(LookedElsewhere):
         look()
+
+
+def test_what_is_not_the_check_may_go_on():
+    """Other threads may use the disk while a check runs, and so may whoever waits for garbage: Dask does both."""
+    sizes: list[int] = []
+
+    def look(*_: object) -> None:
+        sizes.append(FOLDER.stat().st_size + len(Path(__file__).read_bytes()))
+
+    gc.callbacks.append(look)
+    try:
+        with nothing_but_facts():
+            thread = threading.Thread(target=look)
+            thread.start()
+            thread.join()
+            _ = [[number] for number in range(10_000)]  # so many new lists start a collection
+    finally:
+        gc.callbacks.remove(look)
+    assert sizes

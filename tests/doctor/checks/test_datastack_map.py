@@ -8,6 +8,7 @@ from typing import Any
 from cave_magic.api.failures import Failure
 from cave_magic.api.responses import Response
 from cave_magic.credentials.file_problems import FileFault
+from cave_magic.credentials.obstacles import Obstacle, WayOut
 from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State
 from cave_magic.deployments import AddressFault
@@ -21,6 +22,7 @@ from .facts import CHECK, FOLDER, HOST, REJECTED, Case, case, each, error, page,
 ABSENT = State.ABSENT
 GOOD, DOWN = healthy.IDENTITY, response(503)
 NOT_THERE = Response(url="https://cave.example.org/auth", failure=Failure.NAME_NOT_FOUND)
+SECRETS = replace(healthy.DATASTACK_MAP, entries=dict.fromkeys("abcd", "https://ada:s3cr3tpw@cave.example.org"))
 
 
 def _map(state: State, fault: FileFault | None = None, *details: str) -> Machine:
@@ -59,6 +61,7 @@ def _named(**target: Any) -> ServerFacts:
 
 
 MAP_PATH = f"{FOLDER}/cave_datastack_to_server_map.json"
+_LOCKED = Obstacle(path=healthy.FOLDER, problem=problem(FileFault.NOT_OPENABLE), way=WayOut.MOVE_AWAY, unusable=True)
 MOVED = f"!mv {MAP_PATH} {MAP_PATH}.old"
 
 CASES = [
@@ -70,8 +73,9 @@ CASES = [
     case("the map is a folder", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_FOLDER), "failed", "is a folder: CAVEclient fails", MOVED),
     case("the map is a socket", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_SOCKET), "failed", "is a socket: CAVEclient fails", MOVED),
     case("the map is a pipe", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_PIPE), "failed", "waits for it forever", MOVED),
+    case("the map is in a folder that cannot be opened", MAP_FILE, replace(_map(State.UNREADABLE, FileFault.NOT_READABLE), folder_problem=_LOCKED), "nothing"),
     case("the map has no secret", MAP_SECRET, Machine(), "nothing"),
-    case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
+    case("the map has secrets", MAP_SECRET, Machine(datastack_map=SECRETS), "warning", "address of a, b, c contains", fix="map-secrets"),
     case("the address is right", MAP, ServerFacts(), "nothing"),
     case("the remembered address is right", MAP, _named(named_by="map"), "nothing"),
     case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressFault.NO_HTTPS), "failed", "is malformed: the address does not begin with https://", fix="map-entry"),

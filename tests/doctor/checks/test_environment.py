@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from cave_magic.api.special_files import Harm, HarmfulNetrc
 from cave_magic.doctor import healthy, next_steps
-from cave_magic.doctor.checks.environment import CAVECLIENT, HOME, PACKAGES, REQUESTS
+from cave_magic.doctor.checks.environment import CAVECLIENT, HOME, NETRC, PACKAGES, REQUESTS, RESOURCES
 from cave_magic.doctor.evidence import Machine
-from cave_magic.doctor.model import Command
 from cave_magic.environment.import_fault import Action, Cause, ImportFault, Origin, Repair
 from cave_magic.environment.installer import Installer
 from cave_magic.environment.packages import Unmet
-from cave_magic.environment.platforms import BINDER, Runtime
+from cave_magic.environment.platforms import BINDER
 from cave_magic.environment.platforms import COLAB as COLAB_RUNTIME
+from cave_magic.environment.resources import Shortage
 from cave_magic.environment.shadowed import ShadowingFile
 from cave_magic.environment.slow_import import SlowImport
 
@@ -26,12 +27,7 @@ UNMET = (Unmet(name="pandas", specifier="<3", have="3.0.1"), Unmet(name="h5py", 
 SAVE, FROM_ENV = "%cave_save", "%cave_save --from-env CAVE_TOKEN"
 
 
-def _on(runtime: Runtime, *commands: str, can_ask: bool = True) -> Machine:
-    recall = tuple(map(Command, commands)) or next_steps.recall(runtime, healthy.TARGET)
-    return Machine(runtime=runtime, save_commands=recall, can_ask=can_ask)
-
-
-COLAB = _on(COLAB_RUNTIME)
+COLAB = next_steps.recall(COLAB_RUNTIME, healthy.TARGET)
 RESTART, OTHER = Repair(action=Action.RESTART), Repair(action=Action.OTHER_ENVIRONMENT, installer=Installer(tool=""))
 PANDAS = Repair(action=Action.INSTALL, specs=("pandas<3,>=1.5",))
 AGAIN = Repair(action=Action.REINSTALL, specs=("pandas",), folder="/opt/site")
@@ -43,6 +39,7 @@ def _faulty(cause: Cause, repair: Repair, **facts: Any) -> Machine:
 
 IMPORTS = [
     case("packages changed since", CAVECLIENT, _faulty(Cause.STALE_KERNEL, RESTART), "failed", "caveclient 8.2.1 cannot be imported: a fresh Python can import it", CHECK, advises="restart the kernel, then"),
+    case("an entry of sys.path is not text", CAVECLIENT, _faulty(Cause.ODD_ENTRY, RESTART, package="NoneType"), "failed", "caveclient 8.2.1 cannot be imported: sys.path has an entry of type NoneType", CHECK, advises="restart the kernel, then"),
     case("PYTHONPATH has another copy", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.LEAVE_OUT, folder="/old"), package="pandas 1.0", folder="/old", origin=Origin.PYTHONPATH, other="/opt/site"), "failed", "pandas 1.0 in /old (named by PYTHONPATH) hides the copy in /opt/site; without it the import works", 'import sys; sys.path[:] = [one for one in sys.path if one != \'/old\']', CHECK, advises="restart the kernel, begin the notebook with"),
     case("the user has another copy", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.UNINSTALL, specs=("pandas",)), package="pandas 1.0", folder="/home/ada/.local", origin=Origin.USER, other="/opt/site"), "failed", "(your own packages)", "%pip uninstall -y pandas", CHECK),
     case("a folder beside the notebook", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.RENAME, folder="/project/pandas"), package="pandas", folder="/project", origin=Origin.NOTEBOOK, other="/opt/site"), "failed", "(the folder of the notebook)", "!mv /project/pandas /project/pandas.old", CHECK),
@@ -59,6 +56,15 @@ IMPORTS = [
 ]  # fmt: skip
 
 CASES = [
+    case("enough of everything", RESOURCES, Machine(), "nothing"),
+    case("too many open files", RESOURCES, Machine(shortage=Shortage.OPEN_FILES), "failed", "too many open files", CHECK, advises="restart the kernel"),
+    case("no memory", RESOURCES, Machine(shortage=Shortage.MEMORY), "failed", "too little memory left", CHECK, advises="large variables"),
+    case("no threads", RESOURCES, Machine(shortage=Shortage.THREADS), "failed", "no more threads", CHECK, advises="stop other kernels"),
+    case("no .netrc", NETRC, Machine(), "nothing"),
+    case("a pipe in NETRC", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/dev/fd/63", harm=Harm.NEVER_ENDS), netrc_variable=True), "failed", "/dev/fd/63 is a pipe", 'import os; os.environ.pop("NETRC", None)', CHECK),
+    case("a pipe as .netrc", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/x/.netrc", harm=Harm.NEVER_ENDS)), "failed", "/x/.netrc is a pipe", "!mv /x/.netrc /x/.netrc.old", CHECK),
+    case("a huge .netrc", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/x/.netrc", harm=Harm.TOO_LARGE)), "failed", "/x/.netrc is so large", "!mv /x/.netrc /x/.netrc.old", CHECK),
+    case("a .netrc that is not text", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/x/.netrc", harm=Harm.NOT_TEXT)), "failed", "/x/.netrc is not UTF-8 text", "!mv /x/.netrc /x/.netrc.old", CHECK),
     case("requests works", REQUESTS, Machine(), "nothing"),
     case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x); there was no time", "%cave_check --timeout 60"),
     case("a script may shadow what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), "!mv ~/email.py ~/email.py.old", CHECK, advises="restart the kernel"),
@@ -79,11 +85,11 @@ CASES = [
     case("requirements are not known", PACKAGES, Machine(unmet_requirements=None), "nothing"),
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
     case("requirements are not met", PACKAGES, Machine(unmet_requirements=UNMET), "warning", "caveclient needs pandas<3 (3.0.1 is installed) and h5py (not installed)", '%pip install -U "pandas<3" h5py', CHECK),
-    case("caveclient is too old for this package", PACKAGES, Machine(unmet_requirements=(Unmet(name="caveclient", specifier=">=7", have="6.5.2", by="cave-magic"), *UNMET[:1])), "warning", "cave-magic needs caveclient>=7 (6.5.2 is installed); caveclient needs pandas<3 (3.0.1 is installed)", '%pip install -U "caveclient>=7" "pandas<3"', CHECK),
+    case("what an old caveclient needs does not count", PACKAGES, Machine(unmet_requirements=(Unmet(name="caveclient", specifier=">=7", have="6.5.2", by="cave-magic"), *UNMET[:1])), "warning", "cave-magic needs caveclient>=7 (6.5.2 is installed)", '%pip install -U "caveclient>=7"', CHECK),
     case("a permanent home", HOME, Machine(), "nothing"),
-    case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
-    case("Binder has no secrets", HOME, _on(BINDER, SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
-    case("Binder without a prompt", HOME, _on(BINDER, FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
+    case("Colab", HOME, Machine(runtime=COLAB_RUNTIME), "warning", "Colab deletes this home folder", *map(str, COLAB), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
+    case("Binder has no secrets", HOME, Machine(runtime=BINDER), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
+    case("Binder without a prompt", HOME, Machine(runtime=BINDER, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
 
 
@@ -98,8 +104,8 @@ def test_the_environment(case: Case):
 
 def test_the_secrets_of_colab_are_read_by_python():
     """On Colab the commands read the secret and save what it holds."""
-    assert COLAB.save_commands[0].text.startswith("from google.colab import userdata")
-    assert COLAB.save_commands[1:] == (next_steps.save(healthy.TARGET, "$token"),)
+    assert COLAB[0].text.startswith("from google.colab import userdata")
+    assert COLAB[1:] == (next_steps.save(healthy.TARGET, "$token"),)
 
 
 def test_each_cause_is_explained():

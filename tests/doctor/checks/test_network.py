@@ -17,7 +17,7 @@ from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER, KNOWN_SERVERS
 from cave_magic.doctor import healthy, variables
-from cave_magic.doctor.checks.causes import tell_administrators
+from cave_magic.doctor.checks.causes import CAUSES, tell_administrators
 from cave_magic.doctor.checks.network import AUTH, CLOCK, NETWORK, failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.experiments.model import Change, Experiment, Tried
@@ -88,7 +88,7 @@ def _tried(
 
 def _cause(failure: Response, change: Change, source: str = "", **facts: Any) -> ServerFacts:
     """A server on which this change, and no other, made the request work."""
-    others = [(one, source, failure) for one in Change if one is not change and one.keeps_the_request]
+    others = [(one, source, failure) for one in Change if one is not change and one in CAUSES]
     experiments = sorted([*others, (change, source, WORKS)], key=lambda one: list(Change).index(one[0]))
     tried = _tried(*experiments, proxy=facts.pop("proxy", ""))
     return _server(failure, **{"tried": tried} | facts)
@@ -128,6 +128,7 @@ def _untrusted(failure: Failure, seen: Response, *others: Response, **facts: Any
 
 FAILURES = {
     Failure.NAME_NOT_FOUND: ("failed", (CHECK,), "online"),
+    Failure.UNREADABLE: ("failed", (CHECK,), "tell the administrators"),
     Failure.REFUSED: ("failed", (CHECK,), "check the address"),
     Failure.UNREACHABLE: ("failed", (CHECK,), "VPN"),
     Failure.RESET: ("failed", (CHECK,), f"allow {HOST}"),
@@ -140,6 +141,7 @@ FAILURES = {
     Failure.NOT_CONTACTED: ("unknown", (LATER,), "more time"),
     Failure.INVALID_URL: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
+    Failure.SYSTEM: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNKNOWN: ("unknown", (CHECK, f"{CHECK} --report"), "restart the kernel"),
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
     Failure.HEADERS: ("failed", (CHECK,), "tell the administrators"),
@@ -155,13 +157,13 @@ FAILURES = {
 CASES = [
     case("the server works", NETWORK, ServerFacts(), "ok", f"{HOST} responded in 100 ms"),
     case("a rejected token needs a server that works", NETWORK, _server(REJECTED), "ok"),
-    case("no request was sent", NETWORK, _server(None), "unknown", f"{HOST} was not contacted", CHECK),
     *(case(f"no response: {failure.name}", NETWORK, _server(_none(failure)), status, failure.value, *commands, advises=words) for failure, (status, commands, words) in FAILURES.items()),
     case("the auth service alone does not respond", NETWORK, _server(_none(Failure.NO_RESPONSE), info=healthy.INFO), "ok"),
     case("a timeout of a minute is not extended", NETWORK, _server(_none(Failure.NO_RESPONSE, seconds=14.7), timeout=60), "failed", "within 15 s", CHECK),
     case("not contacted within a minute", NETWORK, _server(_none(Failure.NOT_CONTACTED), timeout=60), "unknown", Failure.NOT_CONTACTED.value, f"{CHECK} --report"),
     case("a network that requires a sign-in", NETWORK, _server(page(511)), "failed", "511", CHECK, advises="portal"),
-    case("a redirect to a portal", NETWORK, _server(response(302, location="https://portal.example/login")), "failed", "portal.example", CHECK, advises=("portal", "correct the address")),
+    case("a redirect to a portal", NETWORK, _server(response(302, location="https://portal.example/login")), "failed", "portal.example", CHECK, advises=("portal", "tell the administrators")),
+    case("a redirect of an unknown server", NETWORK, _server(response(302, location="https://portal.example/login"), target=MINE), "failed", "portal.example", AT_MINE, advises=("portal", "correct the address")),
     case("the server is down", NETWORK, _server(response(502)), "failed", ("the server", "(502)"), CHECK, advises="your token is not the cause"),
     case("a redirect from http to a portal", NETWORK, _server(response(302, location="https://portal.example/login"), target=replace(MINE, server="http://cave.example.org")), "failed", "portal.example", f"{CHECK} --server http://cave.example.org"),
     case("asked to wait for an hour", NETWORK, _server(response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK, advises="try again at 01:00 UTC"),
@@ -169,11 +171,18 @@ CASES = [
     case("asked to slow down", NETWORK, _server(response(429, {"message": "429 Too Many Requests: 5 per 1 minute"})), "failed", "slow down (429)", CHECK, advises=f"a minute or so, then {CHECK}"),
     case("asked to slow down for an hour", NETWORK, _server(response(429, wait=3600.0)), "failed", ("slow down (429)", "to wait 60 minutes"), CHECK, advises="try again at 01:00 UTC"),
     case("a page in place of data", NETWORK, _server(page(words="Log in")), "failed", ("a web page", '"Log in"'), CHECK, advises="portal"),
-    case("text in place of data", NETWORK, _server(response(form=TEXT, opening="OK")), "failed", ("text", '"OK"'), CHECK),
+    case("text in place of data", NETWORK, _server(response(form=TEXT, opening="OK")), "failed", ("text", '"OK"'), CHECK, advises="tell the administrators"),
     case("a page without words", NETWORK, _server(response(form=PAGE)), "failed", "a web page", CHECK),
     case("an empty response", NETWORK, _server(response()), "failed", "an empty response", CHECK),
     case("binary data in place of data", NETWORK, _server(response(form="binary data")), "unknown", "binary data", CHECK),
-    case("no CAVE server", NETWORK, _server(page(404)), "failed", f"{HOST} is not a CAVE server (404)", f"{CHECK} --server {KNOWN_SERVERS[0]}", advises=KNOWN_SERVERS[-1]),
+    case("a known server without services", NETWORK, _server(page(404)), "failed", f"{HOST} has no CAVE services at the moment (404)", CHECK, advises="tell the administrators"),
+    case("a firewall in front of a server", NETWORK, _compared(page(403, "Access Denied"), WORKS), "unknown", ("403", "Access Denied", "only this server"), CHECK, advises="try another network; if it fails there, too"),
+    case("a firewall in front of all servers", NETWORK, _compared(page(403, "Access Denied"), page(403), page(403)), "failed", "cave.one.org and cave.two.org return 403, too: something on this network seems to respond in their place", CHECK, advises=(f"open {endpoints.identity_url(DEFAULT_SERVER)} in a browser", "another network")),
+    case("one other server with the same trouble", NETWORK, _compared(response(503), response(503)), "failed", "down or broken", CHECK),
+    case("maintenance with a page", NETWORK, _server(page(503, "Back on Monday")), "failed", "down or broken (503): Back on Monday", CHECK),
+    case("the usual page of a gateway", NETWORK, _server(page(502, "502 Bad Gateway nginx/1.22.1")), "failed", "down or broken (502)", CHECK),
+    case("a known name that does not resolve here", NETWORK, _compared(_none(Failure.NAME_NOT_FOUND), WORKS), "failed", "only this server is affected", CHECK, advises="try another network"),
+    case("no CAVE server", NETWORK, _server(page(404), target=MINE), "failed", f"{MINE_HOST} is not a CAVE server (404)", f"{CHECK} --server {KNOWN_SERVERS[0]}", advises=KNOWN_SERVERS[-1]),
     case("an unexpected status", NETWORK, _server(page(418, "teapot")), "unknown", ("418", "teapot"), CHECK),
     case("a proxy rejects an odd token", NETWORK, _server(response(400), stored=ODD), "ok"),
     case("a proxy rejects a usual token", NETWORK, _server(response(400)), "unknown", "400", CHECK),
@@ -182,7 +191,10 @@ CASES = [
     case("a remembered server that is down", NETWORK, _server(response(502), target=REMEMBERED), "failed", "(502)", f"{CHECK} mine"),
     case("a remembered server that is known", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=replace(healthy.TARGET, named_by="map")), "failed", Failure.NAME_NOT_FOUND.value, CHECK),
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
+    case("a slow request works without the token", NETWORK, _cause(_none(Failure.NO_RESPONSE), Change.AGAIN), "failed", "a moment later, without the token", LATER, advises=("give it more time", "if it fails every time")),
+    case("a slow request works without the token after a minute", NETWORK, _cause(_none(Failure.NO_RESPONSE), Change.AGAIN, timeout=60.0), "failed", "a moment later, without the token", CHECK, advises="wait a minute"),
     case("a second request works", NETWORK, _cause(DEAD, Change.AGAIN), "failed", ("timed out", "a moment later, without the token"), CHECK, advises="if it fails every time"),
+    case("code in this kernel changes requests", NETWORK, _cause(_none(Failure.UNKNOWN), Change.AS_INSTALLED, "~/00.py"), "failed", "without what ~/00.py changed in requests, it responds", CHECK, advises="restart the kernel without that"),
     case("quotes around the address of a proxy", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, proxy="HTTPS_PROXY"), "failed", "works without the extra or missing characters", variables.with_scheme("HTTPS_PROXY", "http").text, CHECK),
     case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters in the password are encoded", variables.with_proxy_password("HTTPS_PROXY").text, CHECK),
     case("a password of the system's proxy that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="this computer's settings"), "failed", "encoded", CHECK, advises="the proxy in this computer's settings"),
@@ -210,10 +222,11 @@ CASES = [
     case("names that do not exist lead to a page", NETWORK, _compared(DEAD, WORKS, nowhere=page()), "failed", "cave.one.org responds, so only this server is affected", LATER, advises=f"allow {HOST}"),
     case("offline", NETWORK, _compared(_none(Failure.NAME_NOT_FOUND), _none(Failure.NAME_NOT_FOUND), _none(Failure.UNREACHABLE)), "failed", ("cave.one.org and cave.two.org cannot be reached either", "this computer seems to be offline"), CHECK, advises="connect it to a network"),
     case("a network that blocks all servers", NETWORK, _compared(_none(Failure.RESET), _none(Failure.RESET)), "failed", "cave.one.org cannot be reached either", CHECK, advises=f"allow {HOST}"),
-    case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="correct the address"),
-    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open https://{HOST} in a browser"),
+    case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="tell the administrators"),
+    case("a redirect of one service", AUTH, replace(ServerFacts(), identity=response(308, location=f"https://{HOST}/auth/")), "failed", f"redirects to https://{HOST}/auth/", CHECK, advises="tell the administrators"),
+    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open {endpoints.identity_url(DEFAULT_SERVER)} in a browser"),
     case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts maps {HOST} to 127.0.0.1", CHECK, advises="the line for"),
-    case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "this network resolves it to 10.0.0.1, a private address", CHECK, advises=f"allow {HOST}"),
+    case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "this network resolves it to 10.0.0.1, which is not a public address", CHECK, advises=f"allow {HOST}"),
     case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY requires a valid user name and password", variables.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="enter yours"),
     case("a proxy that requires a password for a tunnel", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_LOGIN), looked={"proxy": "this computer's settings"}), "failed", "407", CHECK, advises="enter yours there"),
     case("the proxy reaches another server", NETWORK, _compared(response(503), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", ("the proxy reaches cave.one.org", f"blocks {HOST}"), CHECK, advises="ask the IT department"),
@@ -221,6 +234,7 @@ CASES = [
     case("a proxy on this computer that is gone", NETWORK, _compared(_none(Failure.PROXY), DEAD, looked={"proxy": "HTTPS_PROXY", "is_proxy_here": True}), "failed", "does not reach cave.one.org either", CHECK, advises="start the program on this computer"),
     case("a tunnel on this computer that is gone", NETWORK, _server(_none(Failure.REFUSED), target=replace(MINE, server="http://localhost:8080")), "failed", Failure.REFUSED.value, f"{CHECK} --server http://localhost:8080", advises="start the program that should respond at localhost:8080"),
     case("a tunnel on this computer whose other end is gone", NETWORK, _server(_none(Failure.RESET), target=replace(MINE, server="http://localhost:8080")), "failed", Failure.RESET.value, f"{CHECK} --server http://localhost:8080", advises="restart the program that should respond at localhost:8080"),
+    case("a remembered server on this computer that is gone", NETWORK, _compared(_none(Failure.REFUSED), DEAD, target=replace(REMEMBERED, server="http://localhost:8080", by_name=("http://localhost:8080",))), "failed", Failure.REFUSED.value, f"{CHECK} mine", advises="start the program that should respond at localhost:8080"),
     case("a file of certificates that cannot be used", NETWORK, _server(_none(Failure.CA_BUNDLE), machine=_set(bundle="CURL_CA_BUNDLE")), "failed", "CURL_CA_BUNDLE names it", CHECK, advises="in PEM form"),
     case("the proxy reaches no server", NETWORK, _compared(_none(Failure.PROXY, detail="nothing is listening there"), DEAD, looked={"proxy": "HTTPS_PROXY"}), "failed", ("nothing is listening there", "does not reach cave.one.org either", "without the proxy"), CHECK, advises="correct HTTPS_PROXY"),
     case("a server is down behind a proxy", NETWORK, _server(response(502), tried=_tried((Change.NO_PROXY, "", response(502)), proxy="HTTPS_PROXY")), "failed", "down or broken (502)", CHECK),
@@ -239,7 +253,6 @@ CASES = [
     case("the auth service works", AUTH, ServerFacts(), "ok", "responded in 100 ms"),
     case("a gateway rejects every request", AUTH, ServerFacts(identity=error(401, "invalid_token"), account=None, anonymous_identity=error(401, "invalid_token")), "failed", ("invalid_token", "even without a token"), CHECK, advises="administrators"),
     case("the auth service works without a token", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
-    case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
     case("the auth service is down", AUTH, ServerFacts(identity=response(503)), "failed", "the auth service", CHECK, advises="wait"),
     case("the auth service says why it is down", AUTH, ServerFacts(identity=response(503, {"message": "Maintenance until 14:00"})), "failed", "down or broken (503): Maintenance until 14:00", CHECK),
@@ -272,12 +285,15 @@ def test_a_missing_proxy_is_not_blamed():
     assert said(found).endswith("(502)")
 
 
-@pytest.mark.parametrize("failure", [Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS])
+@pytest.mark.parametrize("failure", [Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS, Failure.NOT_HTTP])
 def test_a_wrong_data_server_address_is_for_the_administrators(failure: Failure):
-    """The address comes from the info service."""
-    _, advice, commands = _judged(Response(url=healthy.LOCAL_SERVER, failure=failure))
+    """The address comes from the info service; that of a known data server is right, and never http."""
+    _, advice, commands = _judged(Response(url="https://data.example.org/x", failure=failure))
     assert "wrong address" in advice
     assert commands == (CHECK,)
+    evidence, advice, _ = _judged(Response(url=healthy.LOCAL_SERVER, failure=failure))
+    assert "http:" not in evidence
+    assert advice.startswith("try another network")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "did not respond"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])

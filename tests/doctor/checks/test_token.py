@@ -10,7 +10,7 @@ from cave_magic.api.responses import Response
 from cave_magic.credentials.file_problems import FileFault
 from cave_magic.credentials.obstacles import Obstacle, WayOut
 from cave_magic.credentials.token_files import State, TokenFile
-from cave_magic.doctor import healthy
+from cave_magic.doctor import healthy, next_steps
 from cave_magic.doctor.checks.token import FOLDER as TOKEN_FOLDER
 from cave_magic.doctor.checks.token import (
     FORM,
@@ -71,7 +71,7 @@ def _folder(way: WayOut, fault: FileFault = FileFault.NOT_A_FOLDER, **facts: Any
     return Machine(folder_problem=Obstacle(**found))
 
 
-UNSAVED = healthy.UNSAVED_COMMAND.text
+UNSAVED = next_steps.without_saving(healthy.TARGET).text
 FOLDERS = [
     case("the folder is fine", TOKEN_FOLDER, Machine(), "nothing"),
     case("no home", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN), "failed", "the home folder is unknown", CHECK, UNSAVED, advises="set HOME"),
@@ -124,7 +124,6 @@ FINDING = [
     case("no token without a prompt", TOKEN, _none(machine=QUIET), "failed", "none for", FROM_ENV, advises="keep a token as CAVE_TOKEN in an environment variable"),
     case("no token, and a server that is down", TOKEN, _none(anonymous_identity=DOWN), "warning", ("none for", "fix the server first")),
     case("no token, and a gateway", TOKEN, _none(anonymous_identity=response(401, {"message": "Unauthorized"})), "warning", ("none for", "fix the server first")),
-    case("no token, and a server that was not asked", TOKEN, _none(anonymous_identity=None), "failed", "none for", NEW, EXISTING),
     case("a token in a variable", TOKEN, _none(machine=VARIABLE_SET), "failed", "CAVE_TOKEN is set", "%cave_save --from-env CAVE_TOKEN"),
     case("a token in a variable and one that works", TOKEN, _none(machine=VARIABLE_SET, misplaced_file=NEAR), "failed", "has one that works", SAVE_NEAR),
     case("a token in a variable and one to try", TOKEN, _none(machine=VARIABLE_SET, untried_file=NEAR), "failed", "was not tried", SAVE_NEAR, EXISTING),
@@ -140,6 +139,8 @@ FINDING = [
     case("a bare token that is rejected", TOKEN, _none(BARE, salvaged_identity=REJECTED), "failed", "but contains a token", EXISTING),
     case("a bare token that works", TOKEN, _none(BARE, salvaged_identity=GOOD), "failed", "but contains a token", SAVE_OWN, fix="shape"),
     case("an empty file", TOKEN, _none(token_file(**EMPTY)), "failed", "is empty", EXISTING),
+    case("an empty file, and a token in a variable", TOKEN, _none(token_file(**EMPTY), machine=VARIABLE_SET), "failed", ("is empty", "CAVE_TOKEN is set"), f"{FROM_ENV} --overwrite", EXISTING),
+    case("no token, and a password in .netrc", TOKEN, _none(netrc_file="~/.netrc"), "failed", ("none for", f"~/.netrc has a password for {HOST}"), "%env NETRC=/dev/null", CHECK, advises="remove the entry"),
     case("an empty file hides a token", TOKEN, _none(token_file(**EMPTY), token_file(DEFAULT, MINE)), "failed", ("is empty", f"{DEFAULT} has a token, but is not read"), SAVE_DEFAULT),
     case("an empty usual file", TOKEN, _none(default=token_file(DEFAULT, **EMPTY)), "failed", "is empty", EXISTING),
     case("an empty file, and a misplaced token", TOKEN, _none(token_file(**EMPTY), misplaced_file=NEAR), "failed", ("is empty", "has one that works"), SAVE_NEAR_AGAIN),

@@ -35,7 +35,7 @@ def call(failed: FailedCall, **facts: Any) -> DatastackFacts:
 
 
 FACTS: dict[str, Machine | ServerFacts | DatastackFacts] = {
-    "names in the map": Machine(datastacks_with_secrets=(HOSTILE,), datastack_map=MAP),
+    "names in the map": Machine(datastack_map=MAP),
     "a notebook": Machine(leftover_tokens=(LEFT,)),
     "a client": ServerFacts(stale_clients=(Client(variable="client", datastack=HOSTILE),)),
     "netrc": ServerFacts(netrc_file=f"/{HOSTILE}", identity=error(401, "invalid_token"), account=None),

@@ -321,7 +321,7 @@ SERVERS = (
     Case("no permission for anything", _no_group, "access", kind="server"),
     Case("terms not accepted", _terms, "terms", kind="server"),
     Case("no permission for this", _asks_for("secret_ds"), "access", fixed_by=False, kind="server"),
-    Case("misspelt datastack", _asks_for("minie65_public"), "datastack", kind="server"),
+    Case("misspelled datastack", _asks_for("minie65_public"), "datastack", kind="server"),
     Case("datastack in capitals", _asks_for("MINNIE65_PUBLIC"), "datastack", kind="server"),
     Case("a name unlike any other", _asks_for("zzzz"), "datastack", fixed_by=False, kind="server"),
     Case("another deployment's datastack", _asks_for("v1dd_public"), "datastack", fixed_by=False, kind="server"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import caveclient  # noqa: F401 - the first check of a process would else import it within its time limit
 import pytest
 
 import cave_magic.doctor.healthy  # noqa: F401 - it reads the known deployments, which the tests replace
 from cave_magic.deployments import Deployment
 
+from ...support.shell import settings
 from .world import working
 
 
@@ -24,5 +26,5 @@ def mapped(world, monkeypatch):
         name="practice", server=world.cave.server, local_servers=(world.cave.local_server,), public=("minnie65_public",)
     )
     monkeypatch.setattr("cave_magic.deployments.DEPLOYMENTS", (deployment,))
-    world.run('%config CaveMagics.server = ""')
+    settings(world.shell).server = ""
     return world

@@ -31,11 +31,11 @@ LONGEST = 700
 """The characters of an error that are kept; the rest is a web page or a list."""
 
 VARYING = {
-    r"\bon \d+ [A-Z][a-z]+ at (?=\d\d:\d\d UTC)": "at ",
+    r"\bon \d+ [A-Z][a-z]+ at (?=\d\d:\d\d\b)": "at ",
     r"\b127\.0\.0\.1(?![:'\"\d])": host_of(SERVER),
     r"\bwithin \d+(\.\d+)? s\b": "within 3 s",
     r"\b(\d+\.\d+ s|\d+ ms)\b": "40 ms",
-    r"\b\d\d:\d\d UTC\b": "14:05 UTC",
+    r"\bat \d\d:\d\d\b( UTC\b)?": "at 14:05 UTC",
     r"\b\d+ [A-Z][a-z]+ 20\d\d\b": "27 November 2026",
     r"(ends in |…|^)[0-9a-f]{4}(?=$|\W)": r"\g<1>4f2a",
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from ...support.shell import settings
 from .world import ID, World, bad, says
 
 
-@pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}"])
-def test_spaces_around_a_saved_address_are_named_and_fixed(world: World, around):
-    """caveclient would use the malformed address; `--fix` removes the spaces."""
+@pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}", '"{}"', "<{}>", "{}#"])
+def test_what_is_around_a_saved_address_is_named_and_fixed(world: World, around):
+    """caveclient would use the malformed address; `--fix` removes the spaces and quotes."""
     world.write(world.map_file, {"minnie65_public": around.format(world.cave.server)})
-    world.run('%config CaveMagics.server = ""')
+    settings(world.shell).server = ""
     report = world.check()
     assert bad(report) == [("map", "failed")]
     assert world.fix().ok

@@ -210,9 +210,10 @@ def test_a_network_that_removes_the_token(world: World):
     assert "proxy" not in report.next.text
 
 
-def test_a_proxy_that_only_the_data_server_does_not_need(world: World):
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_proxy_that_only_the_data_server_does_not_need(world: World, status: int):
     """The proxy reaches the server, but not its data server, which is reached directly."""
-    with Proxy([host_of(world.cave.server)], page(503)) as proxy:
+    with Proxy([host_of(world.cave.server)], page(status)) as proxy:
         world.patch.setenv("HTTP_PROXY", proxy.address)
         report = world.check()
         assert bad(report) == [("data-server", "failed")]

@@ -10,6 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cave_magic.doctor.checks import CHECKS
+from cave_magic.doctor.model import NextStep
+from cave_magic.doctor.reference import fix_of
 
 from . import recorded
 from .cases import CASES, FILES, SERVERS, Case
@@ -47,11 +49,12 @@ def one_each(pairs: list[tuple[Case, Case]], side: int) -> list[tuple[Case, Case
     """A pair for each fault of one side, with the faults of the other side in turn.
 
     Of the many faults that the same row names, one meets each fault of the other side: they differ in what the row says
-    of them alone, which the test of one fault compares for all of them.
+    of them alone, which the test of one fault compares for all of them. All malformed tokens count as one fault.
     """
     by_fault: dict[str, list[tuple[Case, Case]]] = {}
     for pair in pairs:
-        by_fault.setdefault(pair[side].id, []).append(pair)
+        one = pair[side]
+        by_fault.setdefault(f"{one.row}, {one.status}" if one.row == "token-form" else one.id, []).append(pair)
     in_turn = [its_pairs[turn % len(its_pairs)] for turn, its_pairs in enumerate(by_fault.values())]
     return list({(pair[side].row, pair[side].status, pair[1 - side].id): pair for pair in in_turn}.values())
 
@@ -66,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def assert_the_reference_agrees(report: Any) -> None:
     """Every line that a report prints is named in the reference of its check."""
-    fixed_by = {check.id: {kind_of(line) for line in re.findall("`([^`]+)`", check.fixed_by)} for check in CHECKS}
+    fixed_by = {check.id: {kind_of(line) for line in NextStep(line=fix_of(check)).commands} for check in CHECKS}
     for check in CHECKS:  # described in words: it is a line of Python on Windows
         if re.search(r"moves\b.*\baway|opens the (file|folder)", check.fixed_by):
             fixed_by[check.id] |= {"!mv", "!chmod"}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import flask
 import pytest
+from urllib3.connection import HTTPConnection
 
 from cave_magic.sandbox import Sandbox
 
-from .world import NEW, World, bad
+from ...support.shell import settings
+from .world import NEW, World, bad, says
 
 MINNIE = "/materialize/api/v3/datastack/minnie65_public"
 MAKE = """
@@ -63,12 +67,15 @@ CORRECTED = (
     (f'make(auth_token="{NEW}")', "the client was created with a token other than the stored one, which works", GO),
     (f'make(auth_token="{NEW}\\n")', "the client was created with a token other than the stored one, which works", GO),
     (f'make(auth_token=dict(token="{NEW}"))', "the client was created with a token other than the stored one", GO),
+    ("make(version=-1)", "minnie65_public has no version -1; it has 1412", GO),
     ('make(auth_token_key="fanc")', 'auth_token_key="fanc", but', GO),
 )  # fmt: skip
 """Cells that fail, words of the evidence, and the line to type."""
 
 DESCRIBED = (
     ('make("")', "CAVEclient was called with an empty datastack_name"),
+    ('make(["minnie65_public"])', "CAVEclient was called with datastack_name of type list"),
+    ("make(server_address=b'http://127.0.0.1')", "CAVEclient was called with server_address of type bytes"),
     ('make(version="1300")', "CAVEclient was called with version of type str"),
     ('make().materialize.query_table(["nuclei"])', "query_table was called with table of type list"),
     ('make().materialize.query_table("nuclei", materialization_version="latest")', "materialization_version of type str"),
@@ -84,6 +91,7 @@ def test_what_the_call_names_wrongly_is_named(world: World, wrong):
         found, commands = wrong(cell.replace("{server!r}", repr(world.cave.server)))
         assert evidence in found, (cell, found)
         assert commands == (command,), cell
+    for command in {command for *_, command in CORRECTED}:
         ran = world.run(command)
         assert ran.error == "", (command, ran.message)
 
@@ -119,6 +127,75 @@ def test_a_web_page_instead_of_data_is_named(world: World, wrong):
     """caveclient only says `Expecting value`."""
     world.cave.misbehave(f"{MINNIE}/version/1412", lambda request: flask.Response("<html>Closed</html>"))
     assert "returned a web page instead of data" in wrong("make(version=1412)")[0]
+
+
+def _moved(request: flask.Request) -> flask.Response:
+    """Redirects within the service, as Flask does if a slash is missing, to what is rejected."""
+    if not request.query_string:
+        return flask.redirect(f"{request.url}?moved=yes", 308)
+    return flask.make_response({"message": "the table is closed"}, 400)
+
+
+FOLLOWED = (
+    (
+        f"{MINNIE}/version/1412/table/nuclei/metadata",
+        _moved,
+        'make().materialize.get_table_metadata("nuclei")',
+        "still rejects the request of get_table_metadata (400): the table is closed",
+    ),
+    (
+        "/info/version",
+        "redirect:https://login.example.org/adfs",
+        "make()",
+        "redirects to https://login.example.org/adfs",
+    ),
+    ("/info/version", "truncated", "make()", "closed the connection in the middle of its response"),
+    (
+        "/materialize/version",
+        says(401, "Invalid credentials"),
+        "make().materialize",
+        "still rejects the request of materialize (401)",
+    ),
+)
+"""What misbehaves and how, the cell that fails, and words of the evidence."""
+
+
+@pytest.mark.parametrize(("target", "how", "cell", "words"), FOLLOWED)
+def test_the_request_before_the_error_is_sent_again(world: World, wrong, target, how, cell, words):
+    """It is found although the error itself is about another host, or about no request."""
+    world.cave.misbehave(target, how)
+    assert words in wrong(cell)[0]
+
+
+def test_a_small_request_that_was_interrupted_is_sent_again(world: World, wrong):
+    """CAVEclient has no timeout, so that users interrupt it."""
+    world.cave.misbehave("/info/version", "silent")
+    world.patch.setattr("urllib3.connection.HTTPConnection.getresponse", _interrupted(world))
+    found, _ = wrong("make()")
+    assert "accepted the connection but did not respond" in found
+
+
+def _interrupted(world: World):
+    """The first wait for a response is interrupted."""
+    wait, waits = HTTPConnection.getresponse, itertools.count()
+
+    def response(self):
+        if next(waits) == 0:
+            raise KeyboardInterrupt
+        return wait(self)
+
+    return response
+
+
+def test_a_request_that_is_not_sent_again_is_a_warning(world: World):
+    """Not all is well if a query was refused and nothing else is wrong."""
+    world.run(MAKE.format(server=world.cave.server))
+    world.cave.misbehave("POST /materialize", "status:403")
+    assert world.run('make().materialize.query_table("nuclei")').error == "HTTPError"
+    report = world.check()
+    assert [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped")] == [
+        ("last-call", "warning")
+    ]
 
 
 def test_a_service_that_no_other_check_covers_is_looked_at(world: World, wrong):
@@ -163,6 +240,26 @@ def test_an_exception_of_the_service_is_not_called_an_outage(world: World):
     assert "failed on that request (500): column x does not exist." in report.error.text
 
 
+@pytest.mark.parametrize(
+    ("cell", "path"),
+    [
+        ('make().materialize.query_table("nuclei")', "POST /materialize/api"),
+        ("make().chunkedgraph.is_latest_roots([1])", "/segmentation/api/v1"),
+        ("make().l2cache.get_l2data([1])", "/l2cache/api/v1/table"),
+    ],
+)
+def test_a_call_that_cannot_be_repeated_is_not_called_well(world: World, cell: str, path: str):
+    """The version of the service responds, so a check before the call is green; after it, the report says what failed."""
+    world.run(MAKE.format(server=world.cave.server))
+    world.cave.misbehave(path, "status:503")
+    assert not bad(world.check())
+    assert world.run(cell).error
+    report = world.check()
+    row = next(one for one in report.rows if one.id == "last-call")
+    assert (row.status, report.ok) == ("warning", True)
+    assert "returned 503 to" in row.evidence
+
+
 def test_a_request_that_succeeds_now_is_reported(world: World):
     """The service was down for a moment: the explanation says both, and nothing failed."""
     world.run(MAKE.format(server=world.cave.server) + "client = make(); client.materialize")
@@ -173,6 +270,16 @@ def test_a_request_that_succeeds_now_is_reported(world: World):
     assert report.ok
     assert "was down or broken (502)" in report.error.text
     assert report.error.text.endswith("But the same request succeeds now.")
+
+
+def test_a_request_that_a_proxy_changes_succeeds(world: World):
+    """It turns 200 into 203, which caveclient accepts."""
+    world.run(MAKE.format(server=world.cave.server) + "client = make(); client.materialize")
+    path = f"{MINNIE}/version/1412"
+    world.cave.misbehave(path, "down")
+    assert world.run("client.materialize.get_version_metadata(1412)").error
+    world.cave.misbehave(path, says(203, {"version": 1412}))
+    assert next(row.evidence for row in world.check().rows if row.id == "last-call") == "the same request succeeds now"
 
 
 def test_an_old_data_server_is_named(world: World, wrong):
@@ -186,7 +293,7 @@ def test_an_old_data_server_is_named(world: World, wrong):
 @pytest.mark.parametrize("is_up", [True, False])
 def test_a_call_to_another_server_is_named(world: World, wrong, is_up: bool):
     """The client was created for a server that does not open the datastack; the server in the map does, and only that counts."""
-    world.run('%config CaveMagics.server = ""')
+    settings(world.shell).server = ""
     with Sandbox() as other:
         address = other.server if is_up else "http://127.0.0.1:1"
         found, commands = wrong(f'make(server_address="{address}", auth_token="{world.token}")')
@@ -224,7 +331,7 @@ def test_following_a_call_is_bounded_and_changes_nothing(world: World):
 
 def test_the_token_is_sent_only_to_its_servers(world: World):
     """Another data server than that of the info service is not asked, and another server gets no token."""
-    world.run('%config CaveMagics.server = ""')
+    settings(world.shell).server = ""
     with Sandbox() as stranger:
         world.run(MAKE.format(server=world.cave.server) + f'client = make(); client.local_server = "{stranger.server}"')
         for cell in ("client.materialize.get_versions()", f'make(server_address="{stranger.server}")'):

@@ -15,7 +15,7 @@ from .world import World
 VARIANTS = lines.variants()
 CELLS = [one for one in VARIANTS if one.name.startswith(("call:", "error:", "other:"))]
 MISBEHAVING = [one for one in VARIANTS if one.name.startswith(("chunkedgraph", "response:"))]
-FAULTS = ("no token", "bare token", "a line break after it", "token deleted", "terms not accepted", "misspelt datastack",
+FAULTS = ("no token", "bare token", "a line break after it", "token deleted", "terms not accepted", "misspelled datastack",
           "redirect to a portal", "server down", "the map is a list")  # fmt: skip
 ALONE = [one for one in VARIANTS if one.name in map("fault: {}".format, FAULTS) or one.name.startswith("network:")]
 UNCLEAR = {"chunkedgraph garbage", "chunkedgraph truncated"}

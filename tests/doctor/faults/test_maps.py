@@ -9,6 +9,7 @@ import pytest
 from cave_magic.api.urls import host_of
 from cave_magic.sandbox import Sandbox
 
+from ...support.shell import settings
 from .world import FULL, World, says
 
 
@@ -83,7 +84,7 @@ def test_an_address_that_is_not_text_is_fixed(world):
 def test_a_map_that_opens_another_server_is_a_warning(world):
     """With another server in the settings, the line to start work with names it."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
-    world.run(f'%config CaveMagics.server = "{world.cave.server}"')
+    settings(world.shell).server = world.cave.server
     ran = world.run("%cave_check")
     assert f'CAVEclient("minnie65_public", server_address="{world.cave.server}")' in ran.out
     assert world.fix().ok

@@ -5,12 +5,14 @@ from __future__ import annotations
 import builtins
 import json
 
+import flask
 import pytest
 
 from cave_magic.api.urls import host_of
 from cave_magic.doctor import next_steps
 from cave_magic.environment import packages
 
+from ...support.packages import CAVECLIENT
 from .world import FULL, ID, World, bad, says
 
 ODD_REFUSALS = {
@@ -138,10 +140,12 @@ def test_an_empty_response_is_named(world: World):
     assert "an empty response" in next(row.evidence for row in world.check().rows if row.id == "network")
 
 
-def test_json_with_a_byte_order_mark_is_read(world: World):
-    """CAVEclient reads it, too."""
-    world.cave.misbehave(ID, says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
-    assert world.check().account["name"] == "A"
+def test_a_byte_order_mark_is_named(world: World):
+    """CAVEclient cannot read JSON after it."""
+    world.cave.misbehave(FULL, lambda request: flask.Response('\ufeff{"a": 1}', content_type="application/json"))
+    ran = world.run(f'from caveclient import CAVEclient; CAVEclient("minnie65_public", "{world.cave.server}")')
+    assert ran.error == "JSONDecodeError"
+    assert "a byte order mark" in next(row.evidence for row in world.check().rows if row.id == "info")
 
 
 def test_the_wrong_scheme_is_corrected(world: World):
@@ -182,8 +186,10 @@ def broken(world: World):
 
 
 @pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
-def test_a_broken_caveclient_is_the_cause(world: World, broken, source):
+def test_a_broken_caveclient_is_the_cause(world: World, broken, tmp_path, source):
     """A copy that does not work hides the one that does: its folder is named, and left out by the printed line."""
+    CAVECLIENT.install(tmp_path / "works")
+    world.patch.syspath_prepend(str(tmp_path / "works"))
     broken(source)
     world.argument = "--timeout 60"
     report = world.check()
@@ -399,3 +405,31 @@ def test_the_netrc_file_is_named(world: World):
     world.write(world.home / "mine", entry)
     world.patch.setenv("NETRC", str(world.home / "mine"))
     assert "the file that NETRC names has a password" in world.run("%cave_check").out
+
+
+@pytest.mark.parametrize("stored", [None, "YOUR_TOKEN"])
+def test_a_password_in_netrc_goes_before_a_token_is_saved(world: World, stored):
+    """It would replace the new token, too, so that no set-up could verify it."""
+    world.save(stored or "")
+    if stored is None:
+        for path in (world.server_file, world.default_file, world.local_file):
+            path.unlink()
+    world.write(world.home / ".netrc", "default login a password b\n")
+    report = world.check()
+    assert bad(report) == [("token-form" if stored else "token", "failed")]
+    assert report.next.commands == ("%env NETRC=/dev/null", "%cave_check")
+    assert world.fix(report).ok
+
+
+@pytest.mark.parametrize(
+    ("written", "right"), [("{}/info", "{}"), ("ftp://127.0.0.1:1", "http://127.0.0.1:1"), ("x y", "")]
+)
+def test_a_wrong_setting_is_named_with_the_line_that_corrects_it(world: World, written, right):
+    """The line has no address, so the message names the setting, which may be in a file of IPython."""
+    world.run(f'%config CaveMagics.server = "{written.format(world.cave.server)}"')
+    ran = world.run("%cave_check")
+    assert "the setting CaveMagics.server is wrong: " in ran.message
+    corrected = f'%config CaveMagics.server = "{right.format(world.cave.server)}"'
+    assert ran.message.endswith(f"Correct it: {corrected}")
+    world.run(corrected)
+    assert world.run("%cave_check").error == ""

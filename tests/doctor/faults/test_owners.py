@@ -166,6 +166,27 @@ def test_the_server_named_in_a_file_counts(world: World, name):
     assert world.fix().ok
 
 
+@pytest.mark.parametrize("name", ["own", "cave-secret.json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"zetta": {"token": NEW, "middle_auth_url": "proofreading.zetta.ai/auth"}},
+        {ZETTA: {"token": NEW}},
+        [{ZETTA: NEW}],
+    ],
+)
+def test_a_server_named_deeper_in_a_file_counts(world: World, name, content):
+    """A token that stands with another server in a nested object is neither sent nor offered."""
+    for path in (world.server_file, world.default_file, world.local_file):
+        path.unlink()
+    world.write(world.server_file if name == "own" else world.secrets / name, content)
+    world.cave.clear_requests()
+    report = world.check()
+    assert [name for name, _ in bad(report)] == ["token"]
+    assert "--from-file" not in str(report.next)
+    assert not [one for one in world.cave.requests if one.authorization or one.cookie]
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:{port}/auth", "http://127.0.0.1:{port}/sticky_auth", "", None, 5])
 def test_a_download_of_the_same_server_works(world: World, url):
     """A file that names this server, or none, is used."""

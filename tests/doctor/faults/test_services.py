@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .world import World, bad, says
+import requests
+
+from .world import FULL, World, bad, says
 
 APACHE = "<!DOCTYPE HTML><title>404 Not Found</title><h1>Not Found</h1><p>The requested URL was not found on this server.</p>"
 FLASK = (
@@ -32,6 +34,15 @@ def test_a_materialize_without_a_version_is_too_old(world: World):
     world.run("from caveclient import CAVEclient")
     ran = world.run("CAVEclient('minnie65_public').materialize.query_table('nuclei')")
     assert ran.error == "ServerIncompatibilityError"
+
+
+def test_a_server_without_services_is_not_called_old(world: World):
+    """If the info service names a server with none of the services, that is the only cause."""
+    info = requests.get(world.cave.server + FULL, headers={"Authorization": f"Bearer {world.token}"}, timeout=60).json()
+    world.cave.misbehave(FULL, says(200, info | {"local_server": world.cave.server}))
+    report = world.check()
+    assert bad(report) == [("data-server", "failed")]
+    assert _row(report, "client-version") is None or _row(report, "client-version").status == "skipped"
 
 
 def test_the_line_names_the_datastack_of_the_service(world: World):

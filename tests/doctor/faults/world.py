@@ -94,9 +94,9 @@ class World:
         """Opens a link, signs in and accepts the terms there."""
         token = self.cave.new_login_token(self.person)
         with requests.Session() as browser:
-            page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
+            page = browser.get(url, cookies={"middle_auth_token": token}, timeout=60)
             if "/tos/" in url and page.status_code == 200:
-                browser.post(url, cookies={"middle_auth_token": token}, timeout=10)
+                browser.post(url, cookies={"middle_auth_token": token}, timeout=60)
 
     def follow(self, next_step: Any) -> None:
         """Follows a `Next:` line to the letter: first the link, then each command."""
