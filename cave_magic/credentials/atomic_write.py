@@ -18,6 +18,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ..ui.door import on_windows
@@ -82,28 +83,29 @@ def locked(folder: Path) -> Iterator[None]:
 def in_turn(path: Path, seconds: float) -> Iterator[None]:
     """Lets processes run a block one after the other, as far as possible; it waits for at most this many seconds.
 
-    The file, whose folder exists, is created if it is missing.
+    The file, whose folder exists, is created if it is missing, and removed if the block fails.
     """
-    try:
-        import fcntl  # not filelock, which takes half as long to import as requests
-
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except (ImportError, OSError):  # Windows, or a folder that cannot be written, which the save itself explains
-        yield
-        return
     deadline = time.monotonic() + seconds
-    try:
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
+    with contextlib.ExitStack() as held:
+        # It goes on without a lock on Windows, in a network home that has none, and if the folder cannot be written.
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # not filelock, which takes half as long to import as requests
+
+            while time.monotonic() < deadline:
+                with contextlib.ExitStack() as attempt:
+                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                    attempt.callback(os.close, descriptor)
+                    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # no failed block has removed it
+                            held.callback(attempt.pop_all().close)
+                            break
                 time.sleep(0.02)
-            except OSError:  # a network home without file locks
-                break
-        yield
-    finally:
-        os.close(descriptor)
+        try:
+            yield
+        except BaseException:
+            _remove(path)
+            raise
 
 
 # ---------------------------------------------------------------- all or nothing
@@ -174,6 +176,7 @@ def _beside(target: Path) -> Path:
 def _create(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, _NEW, 0o600)
     try:
+        _give_to_owner(path)
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -182,6 +185,14 @@ def _create(path: Path, content: bytes, mode: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _give_to_owner(path: Path) -> None:
+    """Gives what root creates in a user's folder to that user, who could else not read it (`sudo`, a container)."""
+    folder = os.stat(path.parent)
+    if not on_windows() and folder.st_uid and os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # a network drive that does not trust root
+            os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)  # the user may have put a link there
 
 
 def _take(step: _Step, taken: list[_Step]) -> None:
@@ -249,11 +260,8 @@ def _patiently(change: Callable[..., None], *paths: Path) -> None:
 def back_up(path: Path) -> tuple[Path, bytes]:
     """An unused name for a copy of a file, and its content, to add to the plan of `write_all`."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    for number in range(1, 1000):
-        copy = path.with_name(f"{path.name}.{stamp}{f'-{number}' if number > 1 else ''}.bak")
-        if not os.path.lexists(copy):
-            return copy, path.read_bytes()
-    raise FileExistsError(f"{path.name}.bak")
+    copies = (path.with_name(f"{path.name}.{stamp}{f'-{number}' if number > 1 else ''}.bak") for number in count(1))
+    return next(copy for copy in copies if not os.path.lexists(copy)), path.read_bytes()
 
 
 def try_out(folder: Path) -> bool:
@@ -285,14 +293,23 @@ def sweep(folders: Iterable[Path]) -> None:
             _remove(*(Path(entry.path) for entry in entries if _TEMPORARY.fullmatch(entry.name)))
 
 
-def make_private_folder(folder: Path) -> None:
-    """Creates a folder and its parents, owner-only, whatever the umask."""
+def make_private_folder(folder: Path) -> list[Path]:
+    """Creates a folder and its parents, owner-only, whatever the umask. Returns those that did not exist."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
             one.mkdir(mode=0o700)
+            _give_to_owner(one)
             if stat.S_IMODE(one.stat().st_mode) != 0o700:  # a umask that restricts the owner too
                 one.chmod(0o700)
+    return missing
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes these folders, inner ones first, if nothing is in them."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def set_mode(path: Path, mode: int) -> None:
@@ -308,9 +325,8 @@ def is_tidy(folder: Path) -> bool:
     return False
 
 
-def tighten(path: Path, mode: int) -> bool:
-    """Removes every permission beyond `mode`; returns whether there was one."""
+def tighten(path: Path, mode: int) -> None:
+    """Removes every permission beyond `mode`."""
     now = stat.S_IMODE(os.stat(path).st_mode)
     if now & ~mode:
         os.chmod(path, now & mode)
-    return bool(now & ~mode)

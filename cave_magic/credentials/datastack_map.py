@@ -23,6 +23,11 @@ class ServerMap:
     problem: FileProblem | None = None
     entries: Mapping[str, object] = field(default_factory=dict, repr=False)
 
+    @property
+    def with_secrets(self) -> tuple[str, ...]:
+        """The datastacks whose remembered address contains a token or a password."""
+        return tuple(name for name, value in self.entries.items() if holds_secret(value))
+
     def opens_on(self, datastack: str) -> str:
         """The server that `CAVEclient(datastack)` uses: the remembered one, else the default.
 
@@ -58,8 +63,3 @@ def known_servers() -> tuple[str, ...]:
 def remembered_servers() -> list[str]:
     """The first 200 addresses in the datastack map, as they are written there."""
     return [value for value in read_map().entries.values() if isinstance(value, str)][:200]
-
-
-def entries_with_secrets() -> tuple[str, ...]:
-    """The datastacks whose remembered address contains a token or a password."""
-    return tuple(name for name, value in read_map().entries.items() if holds_secret(value))

@@ -6,10 +6,9 @@ that leaves removes the token from the others. A worker that was killed is recog
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from .locations import READ_BY_PROGRAMS, locations
 from .removal import without
 from .save import Saved, changing, save_token, write_files
 from .stored_tokens import resolve
-from .token_files import parse_object, read_text, secrets_folder
+from .token_files import as_json, parse_object, read_text, secrets_folder
 
 _HOLDERS, _BEFORE = "holders", "before"
 
@@ -30,8 +29,8 @@ def borrow(
     server: str,
     holder: str,
     *,
-    local_servers: Iterable[str] = (),
-    opened: Iterable[str] = (),
+    local_servers: Sequence[str] = (),
+    opened: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Saved:
     """Saves a token like `save_token`, until `give_back` removes it, unless it was there before.
@@ -42,24 +41,22 @@ def borrow(
     Raises:
         TokenExists, TokenNotSaved: as `save_token`.
     """
-    locals_ = tuple(local_servers)
     with changing():
         leases = _read()
         if server in leases or resolve(server).token != token:
-            had = [
-                str(one.path) for one in locations(server, locals_, READ_BY_PROGRAMS) if one.read().token is not None
-            ]
+            found = locations(server, local_servers, READ_BY_PROGRAMS)
+            had = [str(one.path) for one in found if one.read().token is not None]
             lease = leases.setdefault(server, {_HOLDERS: [], _BEFORE: had})
-            lease[_HOLDERS] = [*_alive(lease[_HOLDERS]), _name(holder)]
-            write_files({_file(): _text(leases)})
+            lease[_HOLDERS] = [*filter(_is_alive, lease[_HOLDERS]), _name(holder)]
+            write_files({_file(): as_json(leases)})
     try:
-        return save_token(token, server, local_servers=locals_, opened=opened, overwrite=overwrite)
+        return save_token(token, server, local_servers=local_servers, opened=opened, overwrite=overwrite)
     except CaveMagicError:
-        give_back(token, server, holder, local_servers=locals_)
+        give_back(token, server, holder, local_servers=local_servers)
         raise
 
 
-def give_back(token: Token, server: str, holder: str, *, local_servers: Iterable[str] = ()) -> tuple[Path, ...]:
+def give_back(token: Token, server: str, holder: str, *, local_servers: Sequence[str] = ()) -> tuple[Path, ...]:
     """Removes a borrowed token if nobody else on this computer needs it; returns the files that had it.
 
     A file that had a token before, and one that has another token by now, stays as it is; so do the other keys.
@@ -72,14 +69,14 @@ def give_back(token: Token, server: str, holder: str, *, local_servers: Iterable
         if server not in leases:
             return ()
         lease = leases[server]
-        lease[_HOLDERS] = [one for one in _alive(lease[_HOLDERS]) if one != _name(holder)]
+        lease[_HOLDERS] = [one for one in filter(_is_alive, lease[_HOLDERS]) if one != _name(holder)]
         plan: dict[Path, str | None] = {}
         if not lease[_HOLDERS]:
             del leases[server]
             found = locations(server, local_servers, READ_BY_PROGRAMS)
             lent = [one.path for one in found if str(one.path) not in lease[_BEFORE] and one.read().token == token]
             plan = {path: without(read_text(path).text, [token]) for path in lent}
-        write_files({**plan, _file(): _text(leases) if leases else None})
+        write_files({**plan, _file(): as_json(leases) if leases else None})
     return tuple(plan)
 
 
@@ -102,26 +99,21 @@ def _is_lease(entry: object) -> bool:
     )
 
 
-def _text(leases: dict[str, dict[str, list[str]]]) -> str:
-    return json.dumps(leases, indent=2) + "\n"
-
-
 def _name(holder: str) -> str:
     return f"{platform.node()} {os.getpid()} {holder}"
 
 
-def _alive(holders: Iterable[str]) -> list[str]:
-    """The holders without those whose process on this computer has ended; those on other computers are kept."""
-    return [one for one in holders if one.split()[:1] != [platform.node()] or _is_running(one.split()[1:2])]
-
-
-def _is_running(process: list[str]) -> bool:
-    if not process or not process[0].isdecimal() or len(process[0]) > 9:
+def _is_alive(holder: str) -> bool:
+    """Whether a holder may still need its token: not if its process on this computer has ended."""
+    computer, process, *_ = (*holder.split(), "", "")
+    if computer != platform.node():
+        return True
+    if not process.isdecimal() or len(process) > 9:
         return False
     if on_windows():  # there, `os.kill` ends the process
         return True
     try:
-        os.kill(int(process[0]), 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return False
     except OSError:

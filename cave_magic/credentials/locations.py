@@ -83,13 +83,14 @@ MOST_FOREIGN = 500
 
 _NAME = re.compile(
     r"(?:(?:https?_+)?(?P<host>[\w.\[\]:-]*?)(?:[_:-](?:sticky_)?auth)?-)?(?:cave|chunkedgraph)[-_]secret"
-    r"[^/\\\"#]{0,16}?\.(?:json|txt)(?:\.txt)?",
+    r"[^/\\\"#]{0,80}?\.(?:json|txt)(?:\.txt|~|\.(?:bak|save|orig))?",
     re.IGNORECASE,
 )
 """`cave-secret.json`, a server's `HOST-cave-secret.json`, and how browsers and people change these names.
 
 The tokens page offers `HOST/auth-cave-secret.json` (middle_auth 2.30); Chromium 156 saves it with `_` instead of `/`
-and `:`. Another download gets ` (1)`, `(1)` or `-2` before its suffix, and an editor on Windows adds `.txt`.
+and `:`. Another download gets ` (1)`, `(1)` or `-2` before its suffix, as does a copy from another computer
+(` (conflicted copy 2026-11-22)`, `.sync-conflict-20261122-101530-ABCDEFG`). An editor adds `.txt`, `~` or `.save`.
 """
 
 

@@ -79,7 +79,7 @@ class Obstacle:
 def folder_obstacle() -> Obstacle | None:
     """What keeps this user from using the folder of the token files, as far as looking shows; None if nothing does."""
     home, folder = Path(os.path.expanduser("~")), secrets_folder()
-    if not folder.is_absolute():
+    if not folder.is_absolute() or os.environ.get(home_variable()) == "":  # `expanduser` takes "" for the root folder
         return _not_here(folder, FileFault.HOME_UNKNOWN, WayOut.SET_HOME, unusable=True)
     if not os.path.isdir(home):
         fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
@@ -133,17 +133,18 @@ def _has_room(folder: Path) -> bool:
 def file_obstacle(path: Path) -> Obstacle | None:
     """What is in the place of a token file, if a save does not replace it."""
     content = read_text(path)
-    if content.problem is not None and content.state in (State.NOT_A_FILE, State.TOO_LARGE):
-        return _movable(path, content.problem)
-    if content.problem is not None and content.state is State.UNREADABLE:
-        if content.problem.fault is FileFault.READ_ERROR:
-            return Obstacle(path=path, problem=content.problem, way=WayOut.ADMINISTRATOR)
-        return _movable(path, content.problem) if os.path.islink(path) else _locked(path, content.problem.fault)
-    if content.info is not None and not content.info.st_mode & 0o222:
+    problem, info = content.problem, content.info
+    if info is not None and not info.st_mode & 0o222:
         return _locked(path, FileFault.WRITE_PROTECTED)
-    if content.info is not None and _is_mounted(path):
+    if info is not None and _is_mounted(path):
         return Obstacle(path=path, problem=FileProblem(fault=FileFault.MOUNTED), way=WayOut.MOUNT_FOLDER)
-    return _movable(path, problem) if gap_of(path) and (problem := link_problem(path)) else None
+    if problem is None or (content.state is State.ABSENT and not gap_of(path)):
+        return None
+    if problem.fault is FileFault.READ_ERROR:
+        return Obstacle(path=path, problem=problem, way=WayOut.ADMINISTRATOR)
+    if content.state is State.UNREADABLE and not os.path.islink(path):
+        return _locked(path, problem.fault)
+    return _movable(path, problem)
 
 
 # ---------------------------------------------------------------- trying
@@ -244,15 +245,14 @@ def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstac
     if not _can_be_moved(path):
         return replace(_locked(path.parent, FileFault.NOT_WRITABLE, unusable), path=path, problem=problem)
     lost = os.path.islink(path) and not os.path.lexists(link_target(path))
-    return Obstacle(
-        path=path, problem=problem, way=WayOut.RESTORE_LINK if lost else WayOut.MOVE_AWAY, unusable=unusable
-    )
+    way = WayOut.RESTORE_LINK if lost else WayOut.MOVE_AWAY
+    return Obstacle(path=path, problem=problem, way=way, unusable=unusable)
 
 
 def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
     """A file or folder that this user may not use as it is, with what this user can do about it."""
-    home, problem = Path(os.path.expanduser("~")), FileProblem(fault=fault)
-    found = Obstacle(path=path, problem=problem, way=WayOut.ADMINISTRATOR, unusable=unusable)
+    home = Path(os.path.expanduser("~"))
+    found = Obstacle(path=path, problem=FileProblem(fault=fault), way=WayOut.ADMINISTRATOR, unusable=unusable)
     try:
         info = os.stat(path)
     except OSError:
@@ -262,10 +262,9 @@ def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
         return replace(found, problem=FileProblem(fault=FileFault.IMMUTABLE))
     if info.st_mode & wanted != wanted and _can_chmod(path):
         return replace(found, way=WayOut.GRANT_ACCESS, mode=wanted)
-    if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
-        found = replace(found, owner=_owner_of(info))
-    if not found.owner:
+    if not hasattr(os, "geteuid") or info.st_uid == os.geteuid():
         return found
+    found = replace(found, owner=_owner_of(path, info))
     whole = next((one for one in (path, *path.parents) if home in one.parents and _can_be_moved(one)), None)
     if whole is not None and (whole == path or os.lstat(whole).st_uid != os.geteuid()):
         problem = found.problem if whole == path else FileProblem(fault=FileFault.NOT_WRITABLE)
@@ -289,12 +288,10 @@ def _own_home() -> str:
     return next((one for one in others if _is_allowed(Path(one), os.W_OK | os.X_OK)), "")
 
 
-def _owner_of(info: os.stat_result) -> str:
+def _owner_of(path: Path, info: os.stat_result) -> str:
     try:
-        import pwd
-
-        return sanitize(pwd.getpwuid(info.st_uid).pw_name, 40).text
-    except (ImportError, KeyError, OSError):
+        return sanitize(path.owner(), 40).text
+    except (KeyError, OSError):
         return f"the user with ID {info.st_uid}"
 
 

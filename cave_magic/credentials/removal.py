@@ -17,17 +17,7 @@ from .locations import READ_BY_PROGRAMS, Role, host_in_name, is_host_of, locatio
 from .obstacles import Obstacle, WayOut, file_obstacle
 from .save import OF_THE_TOKEN, Obstructed, changing, write_files
 from .stored_tokens import named_owner, owner_of, resolve
-from .token_files import (
-    TOKEN_KEY,
-    FileContent,
-    State,
-    TokenFile,
-    is_foreign,
-    link_target,
-    parse_object,
-    parse_token_file,
-    read_text,
-)
+from .token_files import TOKEN_KEY, State, TokenFile, is_foreign, link_target, parse_object, parse_token_file, read_text
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -56,8 +46,6 @@ def find_removal(server: str) -> Removal:
     """
     stored = resolve(server)
     files = [one.read() for one in locations(server, roles=(Role.OWN, Role.DATA_SERVER))]
-    for file in (*stored.files, *files):
-        _raise_if_unreadable(file.path, file)
     sources = [] if stored.source is None or stored.belongs_to else [stored.source]
     sources += [file for file in files if not owner_of(server, file)]
     found = [token for file in sources for token in (file.meant, file.token) if token is not None]
@@ -65,7 +53,7 @@ def find_removal(server: str) -> Removal:
     plan: dict[Path, str | None] = {}
     kept = []
     for path, content in _contents_with(server, tokens):
-        if is_another_servers(server, path) or named_owner(server, parse_token_file(path, content)):
+        if _is_another_servers(server, parse_token_file(path, content)):
             kept.append(path)
             continue
         left = without(content, tokens)
@@ -96,12 +84,8 @@ def remove(server: str) -> Removal:
 def files_with(server: str, token: Token) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """The files of this computer with a token of a server: its own, and those of other servers or users."""
     files = [read for one in locations(server) if (read := one.read()).meant == token]
-    others = [
-        file.path
-        for file in files
-        if file.foreign or named_owner(server, file) or is_another_servers(server, file.path)
-    ]
-    return tuple(file.path for file in files if file.path not in others), tuple(others)
+    others = [file for file in files if file.foreign or _is_another_servers(server, file)]
+    return tuple(file.path for file in files if file not in others), tuple(file.path for file in others)
 
 
 def still_with(server: str, token: Token) -> tuple[Path, ...]:
@@ -110,11 +94,11 @@ def still_with(server: str, token: Token) -> tuple[Path, ...]:
     return tuple(path for path, text in texts if _has(parse_object(text)[0] or text, [token.reveal()]))
 
 
-def is_another_servers(server: str, path: Path) -> bool:
-    """Whether a file is named after another server that this computer knows. An unknown host is a data server."""
-    host = host_in_name(path)
-    others = (there for there in known_servers() if there != server)
-    return bool(host) and not is_host_of(server, host) and any(is_host_of(there, host) for there in others)
+def _is_another_servers(server: str, file: TokenFile) -> bool:
+    """Whether a file names another server, or its name does. An unknown host in its name is that of a data server."""
+    host = host_in_name(file.path)
+    is_named = host and not is_host_of(server, host) and any(is_host_of(there, host) for there in known_servers())
+    return bool(is_named or named_owner(server, file))
 
 
 def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Path, str]]:
@@ -126,16 +110,11 @@ def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Pat
     secrets = [token.reveal() for token in tokens]
     for one in locations(server, roles=tuple(Role)):
         content = read_text(one.path)
-        if one.role in READ_BY_PROGRAMS:
-            _raise_if_unreadable(one.path, content)
+        if one.role in READ_BY_PROGRAMS and content.state is State.UNREADABLE and content.problem is not None:
+            other = Obstacle(path=one.path, problem=content.problem, way=WayOut.ADMINISTRATOR)
+            raise Obstructed(file_obstacle(one.path) or other)
         if _has(parse_object(content.text)[0] or content.text, secrets):
             yield one.path, content.text
-
-
-def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
-    if found.state is State.UNREADABLE and found.problem is not None:
-        other = Obstacle(path=path, problem=found.problem, way=WayOut.ADMINISTRATOR)
-        raise Obstructed(file_obstacle(path) or other)
 
 
 def without(content: str, tokens: Collection[Token]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from .token_files import (
     TOKEN_KEY,
     State,
     TokenFile,
+    as_json,
     gap_of,
     parse_object,
     parse_token_file,
@@ -64,7 +64,6 @@ class Saved:
         written: the token files that now contain the token; the one that caveclient reads comes first.
         unchanged: whether all of them contained it already.
         moved: those of them that are in another folder, which CLOUD_VOLUME_DIR names.
-        kept: token files that were not changed, since they belong to another server or may do so.
         backups: copies of overwritten files that were not valid JSON or had a token of unknown origin.
         remapped: datastack -> its server in the map before, if that was another one.
     """
@@ -72,7 +71,6 @@ class Saved:
     written: tuple[Path, ...]
     unchanged: bool
     moved: tuple[Path, ...] = ()
-    kept: tuple[Path, ...] = ()
     backups: tuple[Path, ...] = ()
     remapped: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,10 +79,10 @@ def save_token(
     token: Token,
     server: str,
     *,
-    local_servers: Iterable[str] = (),
-    datastacks: Iterable[str] = (),
-    opened: Iterable[str] = (),
-    copies: Iterable[Path] = (),
+    local_servers: Sequence[str] = (),
+    datastacks: Sequence[str] = (),
+    opened: Sequence[str] = (),
+    copies: Sequence[Path] = (),
     replaces: Token | None = None,
     overwrite: bool = False,
     confirm: Callable[[], None] = lambda: None,
@@ -111,61 +109,52 @@ def save_token(
             `replaces` was saved meanwhile. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
-    named = tuple(local_servers), tuple(datastacks), tuple(opened)
-    look = partial(_planned, token, server, *named, overwrite, tuple(copies), replaces)
+    look = partial(_planned, token, server, local_servers, datastacks, opened, overwrite, copies, replaces)
     with contextlib.suppress(TokenExists, TokenNotSaved):
-        if not (plan := look()).texts and atomic_write.is_tidy(secrets_folder()):
+        texts, _, saved = look()
+        if not texts and atomic_write.is_tidy(secrets_folder()):
             confirm()  # jobs that start at once with a token that is saved do not wait for each other
-            return plan.saved
+            return saved
     with changing():
-        plan = look()
-        files = plan.saved.written
-        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in files if path.is_symlink())
-        copied = [path for path in plan.texts if path in plan.copied or _is_broken(path)]
-        return replace(plan.saved, backups=write_files(plan.texts, copied, confirm))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What a save is going to do: the new texts of files, which of them to copy first, and what it will have done."""
-
-    texts: Mapping[Path, str]
-    copied: tuple[Path, ...]
-    saved: Saved
+        texts, copied, saved = look()
+        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in saved.written if path.is_symlink())
+        copied = [path for path in texts if path in copied or read_token_file(path).state is State.MALFORMED]
+        return replace(saved, backups=write_files(texts, copied, confirm))
 
 
 def _planned(
     token: Token,
     server: str,
-    local_servers: tuple[str, ...],
-    datastacks: tuple[str, ...],
-    opened: tuple[str, ...],
+    local_servers: Sequence[str],
+    datastacks: Sequence[str],
+    opened: Sequence[str],
     overwrite: bool,
-    copies: tuple[Path, ...],
+    copies: Sequence[Path],
     replaces: Token | None,
-) -> _Plan:
-    """The plan of a save for the files as they are now. Raises what `save_token` raises."""
+) -> tuple[dict[Path, str], Sequence[Path], Saved]:
+    """The plan of a save for the files as they are now: new texts, files to copy, and what it will have done.
+
+    Raises what `save_token` raises.
+    """
     old = resolve(server)
     previous = _own_token(old)
     if not overwrite and _is_another(previous, token):
         ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
         raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
     if replaces is not None:
-        copies = tuple(path for path in copies if read_token_file(path).meant == replaces)
+        copies = [path for path in copies if read_token_file(path).meant == replaces]
         if old.source is None or old.source.meant not in (replaces, token):
             raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
     for file in (old.server_file, old.default_file):
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
-    saved, copied = _sort_files(old, local_servers, (None, token, previous))
-    written = tuple(dict.fromkeys((*saved.written, *copies)))
+    files, copied = _sort_files(old, local_servers, (None, token, previous))
+    written = tuple(dict.fromkeys((*files, *copies)))
     texts = {path: text for path in _in_order(written, previous) if (text := with_token(path, token)) is not None}
-    unchanged = not texts
+    moved = tuple(path for path in files if path.parent != secrets_folder())
     remapped, map_text = _map_with(server, datastacks, opened)
-    if map_text is not None:
-        texts[map_file()] = map_text
-    saved = replace(saved, written=written, unchanged=unchanged, remapped=remapped)
-    return _Plan(texts=texts, copied=copied, saved=saved)
+    saved = Saved(written=written, unchanged=not texts, moved=moved, remapped=remapped)
+    return {**texts, **({} if map_text is None else {map_file(): map_text})}, copied, saved
 
 
 JOB_NAME = ".cave_magic.job"
@@ -181,20 +170,24 @@ def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
 
     Yields:
         whether a job saved this token for this datastack in the last `JOB_SECONDS`, after the server had accepted it,
-        so that there is nothing to do. Otherwise the block saves it.
+        so that there is nothing to do. Otherwise the block saves it; if it fails, no trace of the job is left.
     """
-    path = secrets_folder() / JOB_NAME
+    path, made = secrets_folder() / JOB_NAME, []
     if not path.parent.is_dir() and folder_obstacle() is None:
         with contextlib.suppress(OSError):
-            atomic_write.make_private_folder(path.parent)
-    with atomic_write.in_turn(path.with_name(f"{JOB_NAME}.lock"), JOB_SECONDS):
-        stored = resolve(server)
-        is_ours = not stored.belongs_to and stored.token == token
-        is_saved = is_ours and _last_job(path) == _mark(stored, datastack)
-        yield is_saved
-        if not is_saved:
-            with contextlib.suppress(OSError):
-                atomic_write.write_all({path: _mark(resolve(server), datastack).encode()})
+            made = atomic_write.make_private_folder(path.parent)
+    try:
+        with atomic_write.in_turn(path.with_name(f"{JOB_NAME}.lock"), JOB_SECONDS):
+            stored = resolve(server)
+            is_ours = not stored.belongs_to and stored.token == token
+            is_saved = is_ours and _last_job(path) == _mark(stored, datastack)
+            yield is_saved
+            if not is_saved:
+                with contextlib.suppress(OSError):
+                    atomic_write.write_all({path: _mark(resolve(server), datastack).encode()})
+    except BaseException:
+        atomic_write.remove_empty(made)
+        raise
 
 
 def _last_job(path: Path) -> str:
@@ -207,10 +200,8 @@ def _last_job(path: Path) -> str:
 
 def _mark(stored: StoredToken, datastack: str) -> str:
     """A token file and when it was written, without the token; it differs for every other content."""
-    path = stored.source.path if stored.source is not None else stored.server_file.path
-    with contextlib.suppress(OSError):
-        return f"{datastack} {stored.server} {path.name} {path.stat().st_mtime_ns}"
-    return "no file"
+    file = stored.source or stored.server_file
+    return f"{datastack} {stored.server} {file.path.name} {file.modified}"
 
 
 def obstacle_to_saving(server: str) -> Obstacle | None:
@@ -219,9 +210,9 @@ def obstacle_to_saving(server: str) -> Obstacle | None:
     if found is not None and (found.unusable or found.problem.fault is not FileFault.LINK_TO_ANOTHER_USERS):
         return found
     old = resolve(server)
-    paths = _sort_files(old, local_servers_of(server), (None, _own_token(old)))[0].written
+    paths = _sort_files(old, local_servers_of(server), (None, _own_token(old)))[0]
     looked_at = (file_obstacle(path) for path in paths)
-    tried = (obstacle_to(Intent.WRITE, path) for path in (paths[0], *filter(os.path.islink, paths[1:])))
+    tried = (obstacle_to(Intent.WRITE, path) for path in (paths[0], *filter(os.path.lexists, paths[1:])))
     return next(filter(None, (*looked_at, *tried)), None)
 
 
@@ -256,34 +247,23 @@ def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:
 
 
 def _sort_files(
-    old: StoredToken, local_servers: Iterable[str], ours: tuple[Token | None, ...]
-) -> tuple[Saved, tuple[Path, ...]]:
-    """Which of the server's files to write, its own first, and which to keep; and those to copy before.
+    old: StoredToken, local_servers: Sequence[str], ours: tuple[Token | None, ...]
+) -> tuple[list[Path], list[Path]]:
+    """Which of the server's files to write, its own first, and which of them to copy before.
 
     cloud-volume can do without the files in another folder (`moved`), so they never stop a save.
     """
     own, default = old.server_file.path, old.default_file
-    write, keep = [own], []
+    write = [own, default.path] if _is_free(default, ours) else [own]
     copy = [own] if old.belongs_to and old.source is old.server_file else []
-    if _is_free(default, ours):
-        write.append(default.path)
-    elif default.state in (State.READ, State.MALFORMED, State.UNREADABLE):
-        keep.append(default.path)
-    data_servers = tuple(local_servers)
-    named = [one.path for one in locations(old.server, data_servers, (Role.DATA_SERVER,))]
-    moved = [path for path in moved_files(old.server, data_servers) if obstacle_to(Intent.WRITE, path) is None]
+    named = [one.path for one in locations(old.server, local_servers, (Role.DATA_SERVER,))]
+    moved = [path for path in moved_files(old.server, local_servers) if obstacle_to(Intent.WRITE, path) is None]
     for path in (*named, *moved):
         file = read_token_file(path)
-        if file.gap:
-            continue
-        if named_owner(old.server, file):
-            keep.append(path)
-            continue
-        write.append(path)
-        if file.token not in ours:
-            copy.append(path)
-    moved = [path for path in moved if path in write]
-    return Saved(written=tuple(write), unchanged=False, moved=tuple(moved), kept=tuple(keep)), tuple(copy)
+        if not file.gap and not named_owner(old.server, file):
+            write.append(path)
+            copy += [path] if file.token not in ours else []
+    return write, copy
 
 
 def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
@@ -309,10 +289,10 @@ def with_token(path: Path, token: Token) -> str | None:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
     if entries.get(TOKEN_KEY) == token.reveal() and info is not None and not shared(info):
         return None
-    return json.dumps({**entries, TOKEN_KEY: token.reveal()}, indent=2) + "\n"
+    return as_json({**entries, TOKEN_KEY: token.reveal()})
 
 
-def _map_with(server: str, datastacks: tuple[str, ...], opened: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
+def _map_with(server: str, datastacks: Sequence[str], opened: Sequence[str]) -> tuple[dict[str, str], str | None]:
     """Datastack -> its server in the old map, if the new one has another; and the new text if the map changes."""
     current = read_map()
     if current.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE) or gap_of(current.path):
@@ -322,12 +302,7 @@ def _map_with(server: str, datastacks: tuple[str, ...], opened: tuple[str, ...])
     mapping.update(dict.fromkeys(opened, server))
     before = {name: display_url(entries[name]) for name in opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
-    return before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
-
-
-def _is_broken(path: Path) -> bool:
-    content = read_text(path)
-    return content.state is State.READ and parse_object(content.text)[1] is not None
+    return before, as_json({**entries, **mapping}) if changed else None
 
 
 @contextlib.contextmanager
@@ -350,7 +325,7 @@ def changing() -> Iterator[None]:
                 f"If there is no such program, remove {show_path(error.args[0])} and try again."
             ) from None
         except OSError as error:
-            raise not_saved(folder, error) from None
+            raise Obstructed(obstacle_of(error, folder)) from None
         with contextlib.suppress(OSError):  # a folder of another user may be writable all the same
             atomic_write.tighten(folder, 0o700)
         atomic_write.sweep([folder])
@@ -381,9 +356,5 @@ def write_files(
         names = " and ".join(show_path(path) for path in error.args[0])
         raise NotPutBack(f"saving failed, and {names} could not be restored.") from None
     except OSError as error:
-        raise not_saved(Path(str(error.filename or secrets_folder())), error) from None
-
-
-def not_saved(path: Path, error: OSError) -> Obstructed:
-    """The error for a file that the system does not let this user change."""
-    return Obstructed(obstacle_of(error, path))
+        path = error.filename2 or error.filename or secrets_folder()  # the second is what a new file was to replace
+        raise Obstructed(obstacle_of(error, Path(str(path)))) from None

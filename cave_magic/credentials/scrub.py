@@ -10,17 +10,17 @@ import contextlib
 import json
 import linecache
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..token import Token, TokenFormat, formats
-from ..ui.redact import MASK, SHORTEST, find_secrets, mask
+from ..token import Token
+from ..ui.redact import SHORTEST, Masker, mask
 from . import atomic_write
+from .our_lines import possible
 from .regular_files import NotARegularFile, read_regular
 
 LARGEST_NOTEBOOK = 200_000_000
@@ -28,13 +28,12 @@ LARGEST_NOTEBOOK = 200_000_000
 DEEPEST = 100
 """Levels of JSON. No front end writes a deeper notebook."""
 
-_OUR_LINE = re.compile(r"cave_[a-z]+\b([^\n<]{1,10000})")
-"""The line of a magic, or of a misspelt one, whose token was never scrubbed."""
-_UPDATES = (
-    "UPDATE history SET source = replace(source, :secret, :mask) WHERE instr(source, :secret)",
-    "UPDATE history SET source_raw = replace(source_raw, :secret, :mask) WHERE instr(source_raw, :secret)",
-    "UPDATE output_history SET output = replace(output, :secret, :mask) WHERE instr(output, :secret)",
+_UPDATES = tuple(
+    f"UPDATE {table} SET {column} = CAST(masked(CAST({column} AS BLOB)) AS TEXT) "  # noqa: S608
+    f"WHERE CAST({column} AS BLOB) != masked(CAST({column} AS BLOB))"
+    for table, column in (("history", "source"), ("history", "source_raw"), ("output_history", "output"))
 )
+"""Bytes, since SQLite raises an error for a text that is damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,95 +57,95 @@ class LeftoverToken:
 def scrub_session(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
     """Replaces secrets by a mask in everything that this shell remembers, on disk too, including earlier sessions.
 
-    The secrets are texts as they were typed. Returns what could not be scrubbed, in words.
+    The secrets are texts as they were typed. One that is a part of a token takes the rest of it along, which nothing
+    would find any more. Returns what could not be scrubbed, in words.
     """
     failed: dict[str, None] = {}
-    for secret in secrets:
-        if len(secret) < SHORTEST:
-            continue
-        for name, scrub in _SCRUBBERS:
-            try:
-                scrub(shell, secret)
-            except Exception:
-                failed[name] = None
+    clean = Masker(tuple(secrets), with_rest=True)
+    for name, scrub in _SCRUBBERS if clean.forms else ():
+        try:
+            scrub(shell, clean)
+        except Exception:
+            failed[name] = None
     return tuple(failed)
 
 
-def _inputs(shell: Any, secret: str) -> None:
+def _inputs(shell: Any, clean: Masker) -> None:
     manager = shell.history_manager
     for inputs in (manager.input_hist_parsed, manager.input_hist_raw):
-        inputs[:] = [text.replace(secret, MASK) for text in inputs]  # in place: In and _ih are the same lists
+        inputs[:] = map(clean, inputs)  # in place: In and _ih are the same lists
     for name in ("_i00", "_i", "_ii", "_iii"):
-        setattr(manager, name, getattr(manager, name).replace(secret, MASK))
+        setattr(manager, name, clean(getattr(manager, name)))
 
 
-def _variables(shell: Any, secret: str) -> None:
+def _variables(shell: Any, clean: Masker) -> None:
     for name, value in list(shell.user_ns.items()):
-        if name.startswith("_i") and isinstance(value, str) and secret in value:
-            shell.user_ns[name] = value.replace(secret, MASK)
+        if name.startswith("_i") and isinstance(value, str) and clean(value) != value:
+            shell.user_ns[name] = clean(value)
             if name in shell.user_ns_hidden:
                 shell.user_ns_hidden[name] = shell.user_ns[name]
 
 
-def _tracebacks(shell: Any, secret: str) -> None:
+def _tracebacks(shell: Any, clean: Masker) -> None:
     """IPython 9 keeps the text of every error."""
     for kept in getattr(shell.history_manager, "exceptions", {}).values():
         for key, value in kept.items():
             if isinstance(value, str):
-                kept[key] = value.replace(secret, MASK)
+                kept[key] = clean(value)
             elif isinstance(value, list):
-                kept[key] = [line.replace(secret, MASK) if isinstance(line, str) else line for line in value]
+                kept[key] = [clean(line) if isinstance(line, str) else line for line in value]
 
 
-def _pending(shell: Any, secret: str) -> None:
+def _pending(shell: Any, clean: Masker) -> None:
     manager = shell.history_manager
     with manager.db_input_cache_lock:
-        manager.db_input_cache[:] = [
-            (line, parsed.replace(secret, MASK), raw.replace(secret, MASK))
-            for line, parsed, raw in manager.db_input_cache
-        ]
+        manager.db_input_cache[:] = [(line, clean(parsed), clean(raw)) for line, parsed, raw in manager.db_input_cache]
 
 
-def _database(shell: Any, secret: str) -> None:
+def _database(shell: Any, clean: Masker) -> None:
     path = database_of(shell)
-    if path is None or not _is_in_file(path, [secret]):
+    if path is None or not _is_in_file(path, clean.forms):
         return
     import sqlite3  # lazily, as below: few have a token in their history
 
     with contextlib.closing(sqlite3.connect(str(path), timeout=5)) as database:
         database.execute("PRAGMA secure_delete=ON")
+        database.create_function("masked", 1, partial(_masked_bytes, clean))
         with database:
             for statement in _UPDATES:
-                database.execute(statement, {"secret": secret, "mask": MASK})
-        if _is_in_file(path, [secret]):  # in an unused part of a page, or in the write-ahead log
+                database.execute(statement)
+        if _is_in_file(path, clean.forms):  # in an unused part of a page, or in the write-ahead log
             database.execute("VACUUM")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    if _is_in_file(path, [secret]):
+    if _is_in_file(path, clean.forms):
         raise OSError
 
 
-def _sources(shell: Any, secret: str) -> None:
+def _masked_bytes(clean: Masker, data: bytes | None) -> bytes | None:
+    return data and clean(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _sources(shell: Any, clean: Masker) -> None:
     for name, entry in list(linecache.cache.items()):
-        if len(entry) == 4 and any(secret in line for line in entry[2]):
-            size, modified, lines, full = entry
-            linecache.cache[name] = (size, modified, [line.replace(secret, MASK) for line in lines], full)
+        if len(entry) == 4 and (cleaned := [clean(line) for line in entry[2]]) != entry[2]:
+            linecache.cache[name] = (*entry[:2], cleaned, entry[3])
 
 
-def _terminal(shell: Any, secret: str) -> None:
+def _terminal(shell: Any, clean: Masker) -> None:
     """The lines that the arrow keys bring back, in prompt_toolkit or readline."""
     history = getattr(getattr(shell, "pt_app", None), "history", None)
     for name in ("_loaded_strings", "_storage"):
         strings = getattr(history, name, None)
         if isinstance(strings, list):
-            strings[:] = [text.replace(secret, MASK) for text in strings]
-    if (readline := sys.modules.get("readline")) is not None:
+            strings[:] = map(clean, strings)
+    for readline in filter(None, map(sys.modules.get, ("readline", "_pyrepl.readline"))):
         for index in range(readline.get_current_history_length()):
             line = readline.get_history_item(index + 1) or ""
-            if secret in line:
-                readline.replace_history_item(index, line.replace(secret, MASK))
+            if clean(line) != line:
+                readline.replace_history_item(index, clean(line))
 
 
-def _log(shell: Any, secret: str) -> None:
+def _log(shell: Any, clean: Masker) -> None:
     """The file of `%logstart`; it stays open, so it is overwritten in place."""
     log = getattr(shell, "logger", None)
     if getattr(log, "logfile", None) is None or log is None:
@@ -155,13 +154,13 @@ def _log(shell: Any, secret: str) -> None:
     if not os.path.isfile(log.logfname):
         raise NotARegularFile(log.logfname)
     with open(log.logfname, "r+b") as file:
-        text = file.read()
-        if secret.encode() in text:
+        text = file.read().decode(errors="surrogateescape")
+        if clean(text) != text:
             file.seek(0)
-            file.write(text.replace(secret.encode(), b"*" * len(secret.encode())))
+            file.write(clean(text, lambda secret: "*" * len(secret.encode())).encode(errors="surrogateescape"))
 
 
-_SCRUBBERS: tuple[tuple[str, Callable[[Any, str], None]], ...] = (
+_SCRUBBERS: tuple[tuple[str, Callable[[Any, Masker], None]], ...] = (
     ("this session's inputs", _inputs),
     ("this session's inputs", _variables),
     ("this session's errors", _tracebacks),
@@ -181,41 +180,33 @@ def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...
 
     The stored tokens are passed in. Others are found after a word such as `token`, or after one of our magics.
     """
-    known = tuple(tokens)
-    notebook = notebook_of(shell)
-    found = find_tokens_in_history(shell, known)
-    return found + (find_tokens_in_notebook(notebook, known) if notebook is not None else ())
-
-
-def find_tokens_in_history(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
-    """The same for this shell's history only. To scrub what it finds, pass `secrets_of` to `scrub_session`."""
-    known = _values(tokens)
-    manager = shell.history_manager
+    tokens = tuple(tokens)
+    known, manager = _values(tokens), shell.history_manager
+    path, notebook = database_of(shell), notebook_of(shell)
     in_memory = find_tokens_in_inputs(manager.input_hist_raw, known) if manager is not None else None
-    path = database_of(shell)
     on_disk = find_tokens_in_database(path, known, manager.session_number) if path is not None else None
-    return tuple(one for one in (in_memory, on_disk) if one is not None)
+    in_notebook = find_tokens_in_notebook(notebook, tokens) if notebook is not None else ()
+    return (*(one for one in (in_memory, on_disk) if one is not None), *in_notebook)
 
 
 def scrub_tokens(shell: Any, tokens: Iterable[Token]) -> None:
     """Scrubs what `find_tokens` finds. Keeps no copy, since that would contain the token."""
-    known = tuple(tokens)
-    scrub_session(shell, secrets_of(shell, known))
-    notebook = notebook_of(shell)
-    if notebook is not None:
-        scrub_notebook(notebook, known)
+    tokens = tuple(tokens)
+    scrub_session(shell, secrets_of(shell, tokens))
+    if (notebook := notebook_of(shell)) is not None:
+        scrub_notebook(notebook, tokens)
 
 
 def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:
-    """The secrets that `find_tokens_in_history` finds: for `scrub_session` only."""
+    """The secrets that `find_tokens` finds in the history: for `scrub_session` only."""
     known = _values(tokens)
     inputs = shell.history_manager.input_hist_raw if shell.history_manager is not None else []
-    return tuple(dict.fromkeys((*known, *(secret for text in inputs for secret in _secrets_in(text, known)))))
+    return tuple(dict.fromkeys((*known, *(secret for text in inputs for secret in possible(text, known)))))
 
 
 def find_tokens_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> LeftoverToken | None:
     """Finds the inputs with one of these secrets, or with a token after a word such as `token`."""
-    numbers = [f"In[{number}]" for number, text in enumerate(inputs) if _secrets_in(text, known)]
+    numbers = [f"In[{number}]" for number, text in enumerate(inputs) if possible(text, known)]
     return LeftoverToken(found_in="this session's inputs", details=", ".join(numbers)) if numbers else None
 
 
@@ -255,20 +246,6 @@ def _values(tokens: Iterable[Token]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(token.reveal() for token in tokens if len(token.reveal()) >= SHORTEST))
 
 
-def _secrets_in(text: str, known: Iterable[str]) -> set[str]:
-    """The known secrets in a text, tokens after a word such as `token`, and those on the lines of our magics."""
-    shortest = min(one.lengths[0] for one in formats())
-    typed = {one for line in _OUR_LINE.findall(text) for one in find_secrets(line) if len(one) >= shortest}
-    return {secret for secret in known if secret in text} | set(_labelled_token(formats()).findall(text)) | typed
-
-
-@cache
-def _labelled_token(known: tuple[TokenFormat, ...]) -> re.Pattern[str]:
-    """A pattern for a token after a word such as `token` on the same line."""
-    tokens = "|".join(one.alone for one in known)
-    return re.compile(rf"(?i:token|secret|api_?key|bearer|cave_[a-z]+)[^\n]{{0,40}}?({tokens})")
-
-
 def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
     """Whether the bytes of a database, or of its write-ahead log, contain one of these texts."""
     wanted = [secret.encode() for secret in secrets]
@@ -299,7 +276,7 @@ def find_tokens_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Leftov
     """Finds the same tokens as `find_tokens` in a notebook file and its checkpoint."""
     known, found = _values(tokens), []
     for one in _with_checkpoint(path):
-        parts = dict.fromkeys(name for name, text in _parts(_read_notebook(one)) if _secrets_in(text, known))
+        parts = dict.fromkeys(name for name, text in _parts(_read_notebook(one)[1]) if possible(text, known))
         if parts:
             found.append(LeftoverToken(found_in=f"the notebook {one.name}", details=", ".join(parts), path=one))
     return tuple(found)
@@ -318,8 +295,8 @@ def scrub_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:
     """
     known, plan = _values(tokens), {}
     for one in _with_checkpoint(path):
-        text = _read_notebook(one)
-        secrets = {secret for _, part in _parts(text) for secret in _secrets_in(part, known)}
+        text, data = _read_notebook(one)
+        secrets = {secret for _, part in _parts(data) for secret in possible(part, known)}
         clean = mask(text, *secrets)
         if clean != text:
             json.loads(clean)
@@ -336,19 +313,17 @@ def _with_checkpoint(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def _read_notebook(path: Path) -> str:
-    """The text of a notebook; "" if it cannot be read or is not JSON."""
+def _read_notebook(path: Path) -> tuple[str, object]:
+    """The text of a notebook, and what is in it; "" and None if it cannot be read or is not JSON."""
     try:
         text = read_regular(path, LARGEST_NOTEBOOK)[0].decode()
-        json.loads(text)
+        return text, json.loads(text)
     except (OSError, ValueError, RecursionError):
-        return ""
-    return text
+        return "", None
 
 
-def _parts(text: str) -> Iterator[tuple[str, str]]:
+def _parts(data: object) -> Iterator[tuple[str, str]]:
     """The named parts of a notebook: the source and the outputs of each cell, and everything else."""
-    data = json.loads(text) if text else {}
     if not isinstance(data, dict):
         return
     cells = data.get("cells")

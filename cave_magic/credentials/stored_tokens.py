@@ -16,16 +16,7 @@ from ..api.urls import host_of, host_port_of, parse_url
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, local_servers_of, meant_address
 from ..token import Token
 from .datastack_map import known_servers, remembered_servers
-from .locations import (
-    ORIGINALS,
-    READ_BY_CAVECLIENT,
-    READ_BY_PROGRAMS,
-    Role,
-    hosts_of_servers,
-    is_host_of,
-    locations,
-    other_hosts,
-)
+from .locations import ORIGINALS, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
@@ -114,14 +105,17 @@ def resolve(server: str) -> StoredToken:
 
     The address is the one that is passed to caveclient.
     """
-    where = locations(server, roles=READ_BY_PROGRAMS)
-    own, default, legacy = (one.read() for one in where if one.role in READ_BY_CAVECLIENT)
+    own, default, legacy, *others = locations(server, roles=READ_BY_PROGRAMS)
+    files = [
+        replace(file, inside=None) if file.inside and named_owner(server, file) else file
+        for file in (own.read(), default.read(), legacy.read())
+    ]
     found = StoredToken(
         server=server,
-        server_file=own,
-        default_file=default,
-        legacy_file=legacy,
-        copies=tuple(one.read() for one in where if one.role not in READ_BY_CAVECLIENT and os.path.lexists(one.path)),
+        server_file=files[0],
+        default_file=files[1],
+        legacy_file=files[2],
+        copies=tuple(one.read() for one in others if os.path.lexists(one.path)),
     )
     return replace(found, belongs_to=owner_of(server, found.source)) if found.source is not None else found
 

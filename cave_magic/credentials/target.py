@@ -90,7 +90,7 @@ def find_target(datastack: str, server: str = "", settings: Settings = FRESH, as
     """The server on which caveclient would look for a datastack; `server` is the address from `--server`, or "".
 
     Raises:
-        BadInput: the address from the line or the settings is malformed, or the name cannot be a datastack's.
+        BadInput: the address from the line is malformed, or the name cannot be a datastack's.
     """
     _refuse_bad_name(datastack)
     return _target(datastack, server, settings, asked, datastack_map.read_map())
@@ -138,15 +138,13 @@ def _refuse_bad_name(datastack: str) -> None:
 
 def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:
     """The target on the server that the line names, or the settings, or that the datastack's name leads to."""
-    by_name = _target_by_name(datastack, server_map)
-    target = replace(by_name, asked=asked, settings=settings)
-    if not server and not settings.server:
-        return target
-    address = check_address(server or settings.server)
-    named = replace(target, server=address, map_problem=None, is_guess=False)
+    target = replace(_target_by_name(datastack, server_map), asked=asked, settings=settings)
     if server:
-        return replace(named, named_by="option")
-    return replace(named, named_by="setting", by_name=(by_name.server, address))
+        return replace(target.on(check_address(server)), map_problem=None)
+    if setting := meant_address(settings.server):
+        named = target.on(setting)
+        return replace(named, named_by="setting", map_problem=None, by_name=(target.server, setting))
+    return target
 
 
 def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
@@ -157,9 +155,9 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     if datastack in server_map.entries:
         entry = server_map.entries[datastack]
         problem, named_by = problem_with_address(entry), "map"
-        if problem is None and entry != str(entry).strip():
-            problem = AddressFault.WHITE_SPACE  # caveclient uses the entry unchanged
-        if problem is None or problem is AddressFault.WHITE_SPACE:
+        if problem is None and entry != str(entry).strip().strip("\"'<>?#"):
+            problem = AddressFault.SURROUNDED  # caveclient uses the entry unchanged
+        if problem is None or problem is AddressFault.SURROUNDED:
             server = meant_address(entry)
         else:  # no request is sent to an address with a secret
             meant = server_meant(datastack, "" if holds_secret(entry) else entry)

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -159,17 +160,19 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     data, problem = parse_object(text)
     if not isinstance(data, dict):
         inside = Token(_decoded(text).strip()[:4096]).reads_as() if text.strip() else None
-        return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
-    value, address = data.get(TOKEN_KEY), parse_url(data.get(SERVER_KEY))  # the tokens page writes `HOST/auth`
+        named = _only_token_in(data)[1]
+        return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside, named_host=named)
+    value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # caveclient sends numbers too
+    inside, named = (None, _host_in(data.get(SERVER_KEY))) if token else _only_token_in(data)
     return TokenFile(
         path=path,
         state=State.READ,
         problem=None if isinstance(value, str) else _problem_with_key(data),
         token=token,
         keys=tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY),
-        inside=None if token else _only_token_in(data),
-        named_host=address.host_and_port if address else "",
+        inside=inside,
+        named_host=named,
     )
 
 
@@ -225,13 +228,11 @@ def read_text(path: Path, seconds: float = 0) -> FileContent:
     except TooLarge as error:
         size = str(error.args[0] // 1_000_000)
         return FileContent(state=State.TOO_LARGE, problem=FileProblem(fault=FileFault.TOO_LARGE, details=(size,)))
-    except (FileNotFoundError, NotADirectoryError):
-        return FileContent(state=State.ABSENT, problem=link_problem(path))
     except PermissionError:
         return FileContent(state=State.UNREADABLE, problem=FileProblem(fault=FileFault.NOT_READABLE))
     except (OSError, ValueError, MemoryError) as error:
         code = getattr(error, "errno", None)
-        if code == errno.ELOOP:
+        if code in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return FileContent(state=State.ABSENT, problem=link_problem(path))
         why = os.strerror(code) if code else type(error).__name__
         problem = FileProblem(fault=FileFault.READ_ERROR, details=(sanitize(why).text,))
@@ -269,6 +270,11 @@ def parse_object(text: str) -> tuple[object, FileProblem | None]:
     return data, None
 
 
+def as_json(entries: Mapping[str, object]) -> str:
+    """The text of such a file, as this package writes it."""
+    return json.dumps(entries, indent=2) + "\n"
+
+
 def _type_of(data: object) -> str:
     kinds = {list: "a list", dict: "an object", str: "a string", bool: "a Boolean", type(None): "null"}
     return kinds.get(type(data), "a number")
@@ -282,10 +288,28 @@ def _problem_with_key(data: Mapping[str, object]) -> FileProblem:
     return FileProblem(fault=FileFault.VALUE_NOT_TEXT, details=(_type_of(data[TOKEN_KEY]),))
 
 
-def _only_token_in(data: Mapping[str, object]) -> Token | None:
-    found = {Token(value.strip()) for value in data.values() if isinstance(value, str)}
-    usable = [token for token in found if token.format is not None]
-    return usable[0] if len(usable) == 1 else None
+def _only_token_in(data: object) -> tuple[Token | None, str]:
+    """The token under another key, or deeper inside, if there is just one; the host named beside or above it."""
+    rest = [(data, "")]
+    found: dict[Token, str] = {}
+    while rest:
+        one, host = rest.pop()
+        if isinstance(one, str) and (token := Token(one.strip())).format is not None:
+            found[token] = found.get(token) or host
+        elif isinstance(one, dict):
+            addresses = (value for value in one.values() if isinstance(value, str) and "://" in value)
+            beside = next(filter(None, map(_host_in, (one.get(SERVER_KEY), *addresses))), host)
+            for key, value in one.items():
+                is_host = "://" in key or key.count(".") > 1
+                rest.append((value, (_host_in(key) if is_host else "") or beside))
+        elif isinstance(one, list):
+            rest += [(value, host) for value in one]
+    return next(iter(found.items())) if len(found) == 1 else (None, "")
+
+
+def _host_in(address: object) -> str:
+    url = parse_url(address)  # the tokens page writes `HOST/auth`
+    return url.host_and_port if url is not None else ""
 
 
 # ---------------------------------------------------------------- links, and the folder
@@ -322,5 +346,12 @@ def gap_of(path: Path) -> str:
 
 
 def is_foreign(info: os.stat_result) -> bool:
-    """Whether a file or folder belongs to another user of this computer, other than the administrator."""
-    return hasattr(os, "getuid") and info.st_uid not in (os.getuid(), 0)
+    """Whether a file or folder belongs to another user of this computer, other than the administrator.
+
+    To an administrator in the home folder of a user (`sudo`, a container), the files of that user are not foreign.
+    """
+    if on_windows() or info.st_uid in (os.getuid(), 0):
+        return False
+    with suppress(OSError):
+        return os.getuid() != 0 or info.st_uid != os.stat(os.path.expanduser("~")).st_uid
+    return True

@@ -7,8 +7,9 @@ span, never markup.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 
 WIDTH = 88
 """The maximum width of plain text and of sentences in a terminal; only addresses and commands may be longer."""
@@ -90,6 +91,12 @@ def joined(separator: str, parts: Iterable[str | Span | Line]) -> Line:
     """Joins parts with a separator, as `str.join` does."""
     first, *others = parts
     return line(first, *(line(separator, other) for other in others))
+
+
+def filled(template: str, parts: Mapping[str, str | Span | Line]) -> Line:
+    """A sentence with a part in place of each name in braces."""
+    pieces = ((text, parts[name] if name else "") for text, name, _, _ in Formatter().parse(template))
+    return line(*(part for piece in pieces for part in piece))
 
 
 def some_of(names: Sequence[object], most: int) -> str:

@@ -10,13 +10,6 @@ from enum import Enum
 from typing import Any
 
 
-class Door(Enum):
-    """How people reach the commands. Each door has its own way to spell them."""
-
-    IPYTHON = "magics, in a notebook or in IPython"
-    SHELL = "the program `cave-magic`, and functions that a script calls"
-
-
 class Dialect(Enum):
     """The languages of shells, which differ in quotation marks and variables."""
 
@@ -25,14 +18,14 @@ class Dialect(Enum):
     POWERSHELL = "PowerShell"
 
 
-_door = Door.IPYTHON
+_in_shell = False
 _windows = os.name == "nt"
 
 
 def find_door() -> None:
     """Finds out whether IPython runs in this process. The program and the functions call it before anything else."""
-    global _door
-    _door = Door.SHELL if running_ipython() is None else Door.IPYTHON
+    global _in_shell
+    _in_shell = running_ipython() is None
 
 
 def running_ipython() -> Any:
@@ -42,8 +35,8 @@ def running_ipython() -> Any:
 
 
 def in_shell() -> bool:
-    """Whether lines are typed in a shell."""
-    return _door is Door.SHELL
+    """Whether lines are typed in a shell, and a script calls functions; otherwise IPython has the magics."""
+    return _in_shell
 
 
 def on_windows() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import datetime, timezone
 
 
@@ -32,10 +33,9 @@ def moment(start: float, seconds: float) -> str:
 
 def parse_date(text: str) -> datetime | None:
     """A date as HTTP headers and the auth server write it (RFC 5322), in UTC if it names no zone; None without one."""
-    try:
+    with suppress(Exception):
         from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
 
         found = parsedate_to_datetime(text)
-    except Exception:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+        return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+    return None

@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from functools import lru_cache, partial
 from typing import Any, Protocol, TextIO
 
-from ..errors import NobodyToAsk
-from .document import Line, Page, plain_text
+from ..errors import Cancelled, CaveMagicError, NobodyToAsk
+from .document import Line, Page, Span, as_sentence, line, plain_text
+from .hidden import read_hidden
 from .terminal import TerminalProgress, as_text, draw, drawn, encoding_of, is_terminal, writable, write
 
 OnWait = Callable[[list[str], float], None]
@@ -22,50 +23,68 @@ SetStatus = Callable[[str, str], None]
 
 
 class Frontend(Protocol):
-    """What a command needs from the screen and from the person in front of it."""
+    """What a command needs from the screen and from the person in front of it.
+
+    What a subclass leaves out is as in a pipe, a batch job or a script: plain text, no updates, and no one to answer.
+    """
 
     @property
     def name(self) -> str:
         """What it is, for a report that is shared."""
+        return "no terminal"
 
     @property
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
+        return False
 
     @property
     def interrupt(self) -> str:
         """How a person interrupts a command, in words that follow a comma."""
+        return "press Ctrl+C"
 
     @property
     def is_watched(self) -> bool:
         """Whether a person sees what changes on the screen."""
+        return False
 
     def show(self, page: Page, passing: bool = False) -> None:
         """Shows a page; a passing one makes room for the next other page, in front ends that can remove it."""
+        write(as_text(page))
 
     def draft(self, page: Page, words: str) -> None:
         """Shows a page until the next one is shown; where a page cannot be removed again, these words or nothing."""
+        return
 
     def render(self, words: Line) -> list[str]:
-        """A line as the lines of an error output."""
+        """A line as the lines of an error output, which the stream must be able to print, as IPython does.
+
+        Plain text is not wrapped, because logs are searched.
+        """
+        return [writable(plain_text(words), encoding_of(sys.stdout))]
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
+        write(text)
 
     def say_data(self, text: str) -> None:
         """Prints data for another program."""
+        self.say(text)
 
     def say_to_copy(self, text: str) -> None:
         """Prints a text that people copy as a whole, with a button for that where there are buttons."""
+        self.say_data(text)
 
     def ask(self, question: str) -> str:
         """Asks a question; the typed answer is visible.
 
         Raises KeyboardInterrupt or EOFError if the person did not answer, and NobodyToAsk if no one can.
         """
+        raise NobodyToAsk
 
     def ask_secret(self, what: str) -> str:
         """Asks for a text that is hidden while it is typed, or says that it is not. Raises what `ask` raises."""
+        raise NobodyToAsk
 
     def fetch(self, port: int, path: str) -> bool:
         """Lets the page of a notebook request a path of a port of this computer through the server of the notebook.
@@ -73,15 +92,29 @@ class Frontend(Protocol):
         Returns False if there is no such page. Whether it works is unknown: scripts may be off, or the server may not
         pass the request on.
         """
+        return False
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows which hosts have not responded, while requests are in progress; removes it afterwards."""
+        return nullcontext(lambda hosts, seconds: None)
 
     def standing(self, page: Page, after: Page) -> AbstractContextManager[SetStatus]:
         """Shows a page, a status line while the block runs, and what follows it; a terminal has its status last."""
+        self.show(page)
+        self.show(after)
+        return nullcontext(lambda topic, left: None)
 
     def finish(self) -> None:
         """Ends a command; removes what is left of a wait."""
+        return
+
+
+def failure_line(error: CaveMagicError) -> Line:
+    """What went wrong and what to do, in the style of every page; grey if the person cancelled, which is no failure."""
+    words = as_sentence(line(*error.args))
+    if isinstance(error, Cancelled):
+        return tuple(Span(span.text, span.style or "dim") for span in words)
+    return line(Span("✘ ", "failed"), words)
 
 
 def frontend_for(shell: Any) -> Frontend:
@@ -95,69 +128,8 @@ def frontend_for(shell: Any) -> Frontend:
     return TerminalFrontend() if has_terminal else PlainFrontend()
 
 
-class PlainFrontend:
-    """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
-
-    name = "no terminal"
-    interrupt = "press Ctrl+C"
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether a person can answer a question."""
-        return False
-
-    @property
-    def is_watched(self) -> bool:
-        """Nobody sees it, as far as known."""
-        return False
-
-    def show(self, page: Page, passing: bool = False) -> None:
-        """Prints a page."""
-        write(as_text(page))
-
-    def draft(self, page: Page, words: str) -> None:
-        """Shows nothing."""
-
-    def render(self, words: Line) -> list[str]:
-        """Plain text, not wrapped, because logs are searched. The stream must be able to print it, as IPython does."""
-        return [writable(plain_text(words), encoding_of(sys.stdout))]
-
-    def say(self, text: str) -> None:
-        """Prints a text as it is."""
-        write(text)
-
-    def say_data(self, text: str) -> None:
-        """Prints a text as it is."""
-        write(text)
-
-    def say_to_copy(self, text: str) -> None:
-        """Prints a text as it is."""
-        write(text)
-
-    def ask(self, question: str) -> str:
-        """Always raises NobodyToAsk."""
-        raise NobodyToAsk
-
-    def ask_secret(self, what: str) -> str:
-        """Always raises NobodyToAsk."""
-        raise NobodyToAsk
-
-    def fetch(self, port: int, path: str) -> bool:
-        """There is no page."""
-        return False
-
-    def waiting(self) -> AbstractContextManager[OnWait]:
-        """Shows nothing."""
-        return nullcontext(lambda hosts, seconds: None)
-
-    def standing(self, page: Page, after: Page) -> AbstractContextManager[SetStatus]:
-        """Prints the pages, without a status line."""
-        self.show(page)
-        self.show(after)
-        return nullcontext(lambda topic, left: None)
-
-    def finish(self) -> None:
-        """Does nothing."""
+class PlainFrontend(Frontend):
+    """Plain text for a pipe, a batch job or a script: what every front end does by default."""
 
 
 class TerminalFrontend(PlainFrontend):
@@ -193,7 +165,7 @@ class TerminalFrontend(PlainFrontend):
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)  # it comes before the question
             try:
-                return _answer(getpass.getpass, f"{what} (hidden: nothing appears while you paste): ")
+                return _answer(read_hidden, f"{what} (hidden: nothing appears while you paste): ")
             except getpass.GetPassWarning:
                 return _answer(input, f"{what} (visible: this terminal cannot hide it): ")
 
@@ -251,10 +223,6 @@ class ShellFrontend(TerminalFrontend):
     def say_data(self, text: str) -> None:
         """Prints a text as it is, on stdout."""
         self._print(self._out, partial(write, text))
-
-    def say_to_copy(self, text: str) -> None:
-        """Prints a text as it is, on stdout."""
-        self.say_data(text)
 
     def render(self, words: Line) -> list[str]:
         """With the styles that stderr supports."""

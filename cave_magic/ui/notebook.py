@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
@@ -242,7 +242,6 @@ class NotebookFrontend:
 
     def _request(self, part: str, name: str) -> Any:
         """A field of the current execute request, or None. Notebooks name their cell, consoles do not."""
-        try:
+        with suppress(AttributeError, KeyError, TypeError):
             return self._kernel.get_parent()[part].get(name)
-        except (AttributeError, KeyError, TypeError):
-            return None
+        return None

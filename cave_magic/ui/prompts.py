@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..errors import Cancelled, NobodyToAsk
 from .document import Line, Page, line
 from .frontend import Frontend
+from .redact import find_secrets
 
 TRIES = 3
 """How often a question is asked before the command is cancelled."""
@@ -17,7 +18,7 @@ TRIES = 3
 
 def confirm(frontend: Frontend, question: str, otherwise: str | Line = "") -> bool:
     """Asks a yes/no question; no is the default."""
-    return _answer(frontend, frontend.ask, f"{question} [y/N] ", otherwise).lower() in ("y", "yes")
+    return _visible_answer(frontend, f"{question} [y/N] ", otherwise) in ("y", "yes")
 
 
 def choose(
@@ -31,12 +32,12 @@ def choose(
     also = ", n for a new one, Enter for 1" if or_new else ", Enter to cancel"
     frontend.show(page)
     for left in reversed(range(TRIES)):
-        answer = _answer(frontend, frontend.ask, f"Which one? {numbers}{also}: ", otherwise).lower()
+        answer = _visible_answer(frontend, f"Which one? {numbers}{also}: ", otherwise)
         if or_new and answer in ("n", "new"):
             return None
         if not answer and not or_new:
             raise Cancelled
-        if not answer or (answer.isdecimal() and 1 <= int(answer) <= count):
+        if not answer or (answer.isdecimal() and len(answer) < 9 and 1 <= int(answer) <= count):
             return int(answer or 1) - 1
         if left:
             frontend.say(f"That is not in the list. Type a number from the first column ({numbers}){also}.")
@@ -49,6 +50,13 @@ def ask_secret(frontend: Frontend, what: str, otherwise: str | Line = "", or_emp
     if not answer and not or_empty:
         raise Cancelled
     return answer
+
+
+def _visible_answer(frontend: Frontend, question: str, otherwise: str | Line) -> str:
+    answer = _answer(frontend, frontend.ask, question, otherwise)
+    if find_secrets(answer):  # pasted one prompt too early
+        frontend.say("This looks like a token, and can be read above: clear that if others can see it.")
+    return answer.lower()
 
 
 def _answer(frontend: Frontend, ask: Callable[[str], str], question: str, otherwise: str | Line) -> str:

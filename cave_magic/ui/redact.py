@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,10 +17,13 @@ MASK = "****"
 """What replaces a secret in output and in histories."""
 SHORTEST = 8
 """Shorter secrets are not searched for: they would match parts of words, and no token is so short."""
+MOST_PIECES = 16
+"""The most pieces of a typed token that are put together."""
 
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
 _TYPED_CREDENTIALS = re.compile(r"[A-Za-z][\w+.-]*://[^\s\"'<>]*@|(?<![^\s\"'=])[^\s\"'=/\\@:]+:[^\s\"'/\\@]*@")
+_TYPED_ENDING = re.compile(r"""(?<!\S)--token(?:=|\s+)["']?((?=\S*\d)[^\s"']{9,})""")
 _OPTION = re.compile(r"--?[a-z-]{0,40}")
 _NAME = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z0-9]+)+|.*\.[a-z]{2,5})[\"']?$")
 
@@ -136,15 +139,59 @@ def _patterns(known: tuple[TokenFormat, ...]) -> tuple[re.Pattern[str], re.Patte
 
 def mask(text: str, *secrets: Token | str) -> str:
     """Replaces the given secrets by a mask, however they are escaped, and changes nothing else."""
-    values = {one.reveal() if isinstance(one, Token) else one for one in secrets}
-    for form in sorted({form for value in values for form in _forms_of(value)}, key=len, reverse=True):
-        text = text.replace(form, MASK)
-    return text
+    return Masker(secrets)(text)
+
+
+class Masker:
+    """Replaces secrets, however they are escaped, by a mask. Secrets that overlap get one mask, which covers them all.
+
+    Args:
+        secrets: the secrets; shorter ones than `SHORTEST` are left out.
+        with_rest: whether a secret that is a part of a token takes the rest of that token along.
+
+    Attributes:
+        forms: the ways in which the secrets may be written.
+    """
+
+    def __init__(self, secrets: Collection[Token | str], with_rest: bool = False) -> None:
+        values = {one.reveal() if isinstance(one, Token) else one for one in secrets}
+        self.forms = frozenset(form for value in values for form in _forms_of(value))
+        self._with_rest = with_rest
+
+    def __call__(self, text: str, fill: Callable[[str], str] = lambda secret: MASK) -> str:
+        """The text with `fill(secret)`, by default the mask, instead of each secret."""
+        spans = [span for form in self.forms if form in text for span in _spans(text, form)]
+        if not spans:
+            return text
+        if self._with_rest:
+            tokens = _patterns(formats())[0].finditer(text)
+            spans += [found.span() for found in tokens if any(form in found[0] for form in self.forms)]
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(spans):
+            if merged and start < merged[-1][1]:
+                start, end = merged[-1][0], max(end, merged.pop()[1])
+            merged.append((start, end))
+        parts: list[str] = []
+        done = 0
+        for start, end in merged:
+            parts += text[done:start], fill(text[start:end])
+            done = end
+        return "".join((*parts, text[done:]))
+
+
+def _spans(text: str, form: str) -> Iterator[tuple[int, int]]:
+    """Where a text contains a form, also where two of them overlap."""
+    start = text.find(form)
+    while start >= 0:
+        yield start, start + len(form)
+        start = text.find(form, start + 1)
 
 
 def _forms_of(value: str) -> set[str]:
-    """The ways in which a secret may be written: as it is, stripped, escaped, percent-encoded."""
+    """The ways in which a secret may be written: as it is, stripped, in capitals, escaped, percent-encoded."""
     bare = {value, value.strip(), value.strip(" \t\r\n\"'")}
+    if (token := as_token(value)) is not None:  # a token that was typed in capitals is stored in lower case
+        bare |= {token.reveal(), *([value.upper()] if as_token(value.upper()) == token else [])}
     forms = bare | {repr(one)[1:-1] for one in bare}
     forms |= {json.dumps(one, ensure_ascii=escape)[1:-1] for one in bare for escape in (True, False)}
     forms |= {quote(one, safe=safe, errors="replace") for one in bare for safe in ("/", "")}
@@ -152,21 +199,35 @@ def _forms_of(value: str) -> set[str]:
 
 
 def redact_token(value: Any, token: Token | None) -> Any:
-    """Redacts the token that was sent to a server (None: none was) in its response, a text or a JSON value."""
+    """Redacts the token that was sent to a server (None: none was) in its response, a text or a JSON value.
+
+    A part of the token is redacted, too, unless it is an odd one, which may be made of words.
+    """
     if token is None:
         return value
+    secret = token.reveal()
+    places = range(len(secret) - SHORTEST + 1 if token.format is not None else 0)
+    parts = {re.escape(secret[at : at + SHORTEST].lower()) for at in places}
+    return _without_echo(value, secret, re.compile(f"(?=({'|'.join(parts)}))" if parts else "(?!)"))
+
+
+def _without_echo(value: Any, secret: str, part: re.Pattern[str]) -> Any:
     if isinstance(value, list):
-        return [redact_token(one, token) for one in value]
+        return [_without_echo(one, secret, part) for one in value]
     if isinstance(value, dict):
-        return {redact_token(key, token): redact_token(one, token) for key, one in value.items()}
-    if not isinstance(value, str) or len(value) < len(token.reveal()):
+        return {_without_echo(key, secret, part): _without_echo(one, secret, part) for key, one in value.items()}
+    if not isinstance(value, str) or len(value) < SHORTEST:
         return value
-    text = mask(value, token)
+    low = value.encode("ascii", "replace").lower().decode()  # as long as the value, unlike `value.lower()`
+    parts = [value[found.start() : found.end(1)] for found in part.finditer(low)]
+    if not parts and len(value) < len(secret):
+        return value
+    text = mask(value, secret, *parts) if parts or not part.groups else value
     # only letters and digits, however they are escaped and whatever is between them
     from html import unescape  # lazily: only what comes back needs it
 
-    secret, rest = (re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(one))) for one in (token.reveal(), text))
-    return MASK if len(secret) >= SHORTEST and secret in rest else text
+    bare, rest = (re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(one))).lower() for one in (secret, text))
+    return MASK if len(bare) >= SHORTEST and bare in rest else text
 
 
 def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]:
@@ -182,7 +243,8 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
     Returns:
         The words, longest first.
     """
-    found = set(_TYPED_CREDENTIALS.findall(line))
+    endings = (one for one in _TYPED_ENDING.findall(line) if one.isdecimal() or not _NAME.match(one))
+    found = {*_TYPED_CREDENTIALS.findall(line), *endings}
     patterns = (pattern for one in formats() for pattern in (one.pattern, one.bounded(one.part)))
     spans = {match.span() for pattern in patterns for match in re.finditer(pattern, line)}
     for start, end in spans:
@@ -198,7 +260,18 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
         if options is not None and not bare.startswith(tuple(options)) and before not in options:
             found.update(_in_place_of_token(bare))
         before = word
+    if options is not None:
+        found.update(_in_pieces(line))
     return sorted(found, key=len, reverse=True)
+
+
+def _in_pieces(line: str) -> Iterator[str]:
+    """The tokens into which spaces have come, as where a line of a mail or a PDF was wrapped."""
+    words = [found.span() for found in re.finditer(r"[^\s\"']+", line)]
+    for number, (start, _) in enumerate(words):
+        texts = (line[start:end] for _, end in words[number + 1 : number + MOST_PIECES])
+        found = (text for text in texts if as_token("".join(text.split())) is not None)
+        yield from (text for text in found if not re.search(r"(?<!\S)--?[a-z]", text))  # options have such letters, too
 
 
 def _glued_to_option(word: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from io import FileIO, StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from .document import WIDTH, Line, Page, is_web_address
+from .document import WIDTH, Line, Page, is_web_address, some_of
 from .door import on_windows
 from .text_layout import lay_out, width_of
 
@@ -117,8 +117,7 @@ def waiting_words(whom: Sequence[str], seconds: float | None = None, width: int 
     """The text that names the hosts and, if given, the seconds waited so far, shortened to this many columns."""
     end = " …" if seconds is None else f" … {seconds:.0f} s"
     for shown in range(min(len(whom), 3), 0, -1):
-        more = f" and {len(whom) - shown} more" if len(whom) > shown else ""
-        text = f"waiting for {', '.join(whom[:shown])}{more}"
+        text = f"waiting for {some_of(whom, shown)}"
         if width_of(text + end) <= width:
             return text + end
     return f"waiting for {len(whom)} servers{end}" if len(whom) > 1 else f"waiting{end}"
@@ -158,21 +157,19 @@ class TerminalProgress:
 
 def is_terminal(out: TextIO | None) -> bool:
     """Whether a stream is a terminal. The null device of Windows claims to be one, and then waits for keys."""
-    try:
+    with suppress(AttributeError, ValueError):
         raw = getattr(getattr(out, "buffer", None), "raw", None)
         return out is not None and out.isatty() and not (on_windows() and isinstance(raw, FileIO))
-    except (AttributeError, ValueError):
-        return False
+    return False
 
 
 def encoding_of(out: TextIO | None) -> str:
     """The encoding of a stream; UTF-8 if it is missing or unknown to Python."""
     encoding = getattr(out, "encoding", None)
-    try:
+    with suppress(LookupError, TypeError):
         "".encode(encoding)  # type: ignore[arg-type]
-    except (LookupError, TypeError):
-        return "utf-8"
-    return str(encoding)
+        return str(encoding)
+    return "utf-8"
 
 
 def columns_of(out: TextIO | None) -> int:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from cave_magic.credentials import atomic_write
 from cave_magic.credentials.atomic_write import write_all
+from cave_magic.credentials.token_files import is_foreign
+from cave_magic.ui.door import on_windows
+
+from ..support.permissions import IS_ROOT
+
+as_root = pytest.mark.skipif(not IS_ROOT or on_windows(), reason="only root can write for another user")
 
 
 def test_a_file_is_flushed_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -77,3 +86,85 @@ def test_a_trial_that_another_save_sweeps_is_no_obstacle(tmp_path, monkeypatch):
     assert atomic_write.try_out(tmp_path)
     with pytest.raises(FileNotFoundError):
         atomic_write.try_out(tmp_path / "gone")
+
+
+@pytest.mark.skipif(on_windows(), reason="only elsewhere is there such a lock")
+def test_after_a_block_that_failed_the_others_still_take_turns(tmp_path: Path, monkeypatch):
+    """A failed block removes the lock file, for which others may be waiting; they wait for the next one instead."""
+    waits, may_end = {"b": threading.Event(), "c": threading.Event()}, threading.Event()
+    sleep = time.sleep
+
+    def wait(seconds: float) -> None:
+        if waiting := waits.get(threading.current_thread().name):
+            waiting.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(atomic_write.time, "sleep", wait)
+    inside = {"b": threading.Event(), "c": threading.Event()}
+    order = []
+
+    def take(name: str) -> None:
+        with atomic_write.in_turn(tmp_path / "lock", 20):
+            order.append(name)
+            inside[name].set()
+            assert name == "c" or may_end.wait(10)
+            order.append(f"{name} ends")
+
+    threads = {name: threading.Thread(target=take, args=(name,), name=name) for name in waits}
+    with suppress(ZeroDivisionError), atomic_write.in_turn(tmp_path / "lock", 20):
+        threads["b"].start()
+        assert waits["b"].wait(10)
+        raise ZeroDivisionError
+    assert inside["b"].wait(10)
+    threads["c"].start()
+    assert waits["c"].wait(2)
+    may_end.set()
+    for thread in threads.values():
+        thread.join(10)
+    assert order == ["b", "b ends", "c", "c ends"]
+
+
+@as_root
+def test_what_root_writes_for_a_user_belongs_to_that_user(tmp_path: Path):
+    """`sudo` and containers run with the home of a user, who can read new folders and replaced files all the same."""
+    os.chown(tmp_path, 12345, 54321)
+    (tmp_path / "old").write_bytes(b"old")
+    atomic_write.make_private_folder(tmp_path / "a" / "b")
+    write_all({tmp_path / "old": b"new", tmp_path / "a" / "b" / "c": b"new"})
+    made = [tmp_path / name for name in ("a", "a/b", "a/b/c", "old")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 54321)}
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o700, 0o600, 0o600]
+
+
+@as_root
+def test_root_gives_a_user_no_file_that_is_elsewhere(tmp_path: Path, monkeypatch):
+    """A user can put a link to a file of root in place of a new file in that user's own folder."""
+    theirs, roots = tmp_path / "theirs", tmp_path / "roots"
+    roots.write_bytes(b"")
+    theirs.mkdir()
+    os.chown(theirs, 12345, 54321)
+    create = os.open
+
+    def swapped(path, flags, *mode):
+        descriptor = create(path, flags, *mode)
+        if flags & os.O_CREAT:
+            os.unlink(path)
+            os.symlink(roots, path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", swapped)
+    write_all({theirs / "a": b"new"})
+    assert roots.stat().st_uid == 0
+
+
+@as_root
+def test_the_files_of_the_user_for_whom_root_works_are_not_another_s(home: Path):
+    """In the home of a user root replaces and removes that user's tokens, but not those of others."""
+    file = home / "a"
+    file.write_bytes(b"")
+    os.chown(file, 12345, -1)
+    assert is_foreign(file.stat())
+    os.chown(home, 12345, -1)
+    assert not is_foreign(file.stat())
+    home.rename(home.with_name("gone"))
+    assert is_foreign(home.with_name("gone").stat())

@@ -80,6 +80,14 @@ NAMES = {
     "cave-secret-3.json": False,
     "cave-secret - Copy.json": False,
     "cave-secret.json.txt": False,
+    "cave-secret 2.json": False,
+    "cave-secret.json~": False,
+    "cave-secret.json.bak": False,
+    "cave-secret.json.save": False,
+    "cave-secret (Ada Example's conflicted copy 2026-11-22).json": False,
+    "cave-secret.sync-conflict-20261122-101530-ABCDEFG.json": False,
+    "cave.example.org-cave-secret (conflicted copy 2026-11-22 101530).json": True,
+    "cave.example.org-cave-secret.json~": True,
     "CAVE-SECRET.JSON": False,
     "chunkedgraph-secret.json": False,
     "my-cave-secret.json": False,
@@ -129,6 +137,24 @@ def test_a_server_named_in_the_file_wins(home):
     assert found() == [("a0", True)]
 
 
+@pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        ({"auth": {"token": A, "middle_auth_url": f"{OTHER}/auth"}}, []),
+        ([{"token": A, "middle_auth_url": f"{OTHER}/auth"}], []),
+        ({OTHER: {"token": A}}, []),
+        ({"cave.another.org": A}, []),
+        ({"servers": [{"address": OTHER, "key": A}]}, []),
+        ({"auth": {"token": A, "middle_auth_url": "cave.example.org/auth"}}, [("a0", True)]),
+        ({"version 1.2.3": {"token": A}}, [("a0", False)]),
+    ],
+)
+def test_a_server_named_beside_or_above_the_token_counts(home, content, tokens):
+    """A token that is deeper in a file belongs to the server that is named next to it, or as a key above it."""
+    put(home / "Downloads" / "cave-secret.json", content)
+    assert found() == tokens
+
+
 def test_a_token_of_another_server_is_ignored(secrets):
     """A token in another server's own file belongs to that server, wherever else it is."""
     put(secrets / "proofreading.zetta.ai-cave-secret.json", {"token": A})
@@ -164,7 +190,17 @@ def test_the_newest_comes_first(home):
 
 
 @pytest.mark.parametrize(
-    "content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}]
+    "content",
+    [
+        A,
+        f'"{A}"',
+        [{"token": A}],
+        {"api_key": A},
+        {"auth": {"token": A}},
+        {"servers": [{"token": A}]},
+        {"token": f" {A}\n"},
+        {"token": A.upper()},
+    ],
 )
 def test_a_token_is_found_however_it_is_written(home, content):
     """The token does not have to be in the form that CAVEclient expects."""

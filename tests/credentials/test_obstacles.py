@@ -60,12 +60,13 @@ def test_a_healthy_home_is_no_obstacle(home):
 
 
 @pytest.mark.parametrize(("value", "fault"), [
+    ("", FileFault.HOME_UNKNOWN),
     ("nowhere", FileFault.HOME_UNKNOWN),
     ("{home}/gone", FileFault.HOME_MISSING),
     ("{home}/file", FileFault.HOME_NOT_A_FOLDER),
 ])  # fmt: skip
 def test_a_wrong_home_is_named(home, monkeypatch, value, fault):
-    """HOME may be relative, missing, or a file; on Windows, USERPROFILE."""
+    """HOME may be empty, relative, missing, or a file; on Windows, USERPROFILE."""
     (home / "file").write_text("")
     monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", value.format(home=home))
     assert seen(folder_obstacle()) == ("secrets", fault, WayOut.SET_HOME)
@@ -233,6 +234,23 @@ def test_an_immutable_file_needs_the_administrator(immutable, intent):
     assert seen(obstacle_to(intent, immutable)) == ("x.json", FileFault.IMMUTABLE, WayOut.ADMINISTRATOR)
     with pytest.raises(OSError, match="not permitted"):
         immutable.rename(immutable.with_name("y"))
+
+
+def test_a_file_that_stops_a_save_is_named(secrets, monkeypatch):
+    """Not only the server's own file is tried beforehand, and the error of a save names the file, not its folder."""
+    saved = save.save_token(Token("ab" * 16), DEFAULT_SERVER).written
+    kept, replace = saved[1], os.replace
+
+    def refuse(old, new):
+        if Path(new) == kept:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(old), None, str(new))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(obstacles, "_is_immutable", lambda path: path == kept)
+    assert seen(save.obstacle_to_saving(DEFAULT_SERVER)) == (kept.name, FileFault.IMMUTABLE, WayOut.ADMINISTRATOR)
+    with pytest.raises(TokenNotSaved, match=f"{kept.name} is marked as immutable"):
+        save.save_token(Token("cd" * 16), DEFAULT_SERVER, overwrite=True)
 
 
 # ---------------------------------------------------------------- the disk

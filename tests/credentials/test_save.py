@@ -86,10 +86,9 @@ def test_the_first_save_writes_what_caveclient_would(home):
 def test_a_second_server_does_not_change_the_first(home):
     """Another server's token is saved in its own file; cave-secret.json keeps the first server's."""
     save_token(Token(A), SERVER, local_servers=[LOCAL])
-    saved = save_token(Token(B), OTHER, local_servers=[OTHER_LOCAL], overwrite=True)
+    save_token(Token(B), OTHER, local_servers=[OTHER_LOCAL], overwrite=True)
     assert tokens()[default().name] == tokens()[server_file(LOCAL).name] == A
     assert tokens()[server_file(OTHER).name] == tokens()[server_file(OTHER_LOCAL).name] == B
-    assert saved.kept == (default(),)
     assert resolve(SERVER).token == Token(A)
 
 
@@ -199,7 +198,7 @@ def test_a_malformed_default_file_is_kept_if_it_has_another_token(secrets):
     assert tokens()[default().name] == A
     default().write_text(C)
     saved = save_token(Token(B), OWN)
-    assert (saved.backups, saved.kept, default().read_text()) == ((), (default(),), C)
+    assert (saved.backups, default().read_text()) == ((), C)
 
 
 def test_the_datastack_map_is_extended(secrets):
@@ -369,11 +368,11 @@ def outcomes(home: Path, before: str, how: str, what: str = "save", step: int = 
 
 
 @posix
-@pytest.mark.parametrize(("before", "count", "step"), [("nothing", 4, 1), ("elsewhere", 6, 4)])
+@pytest.mark.parametrize(("before", "count", "step"), [("nothing", 4, 2), ("elsewhere", 6, 7)])
 def test_a_killed_save_leaves_complete_files(home, one_in, before, count, step):
     """Killed at any call, each file is complete, old or new, those elsewhere too; the next save finishes the job."""
     seen = outcomes(home, before, "kill", step=one_in(step))
-    assert len(seen) > 30
+    assert len(seen) > 15
     for one in seen:
         assert one["ended"] == "killed"
         assert set(one["files"].values()) <= {"old", "new"}
@@ -385,11 +384,11 @@ def test_a_killed_save_leaves_complete_files(home, one_in, before, count, step):
 
 
 @posix
-@pytest.mark.parametrize(("how", "step"), [("interrupt", 3), ("fail", 2), ("full", 3)])
+@pytest.mark.parametrize(("how", "step"), [("interrupt", 5), ("fail", 3), ("full", 5)])
 def test_a_stopped_save_is_reported_correctly(home, one_in, how, step):
     """Interrupted, failing or out of space at any call, a save reports success if and only if the files are new."""
     seen = outcomes(home, "files", how, step=one_in(step))
-    assert len(seen) > 30
+    assert len(seen) > 15
     for one in seen:
         expected = {"saved": {"new"}, "interrupted": {"old"}, "not saved": {"old"}}[str(one["ended"])]
         assert set(one["files"].values()) == expected, one
@@ -420,15 +419,15 @@ for one in every: one.join()
 
 
 def test_concurrent_saves_lose_nothing(secrets):
-    """96 saves of four kernels with four threads each succeed: every entry is in the map, other keys are kept."""
+    """24 saves of four kernels with two threads each succeed: every entry is in the map, other keys are kept."""
     put(server_file(SERVER), B, fanc=C)
     put(default(), B, banc=C)
     kernels = [
-        subprocess.Popen([sys.executable, "-c", MANY, str(number), "4", "6"], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", MANY, str(number), "2", "3"], stderr=subprocess.PIPE, text=True)
         for number in range(4)
     ]
     assert [kernel.communicate(timeout=120)[1] for kernel in kernels] == [""] * 4
-    assert len(read_map().entries) == 4 * 4 * 6
+    assert len(read_map().entries) == 4 * 2 * 3
     own, general = (json.loads(path.read_text()) for path in (server_file(SERVER), default()))
     assert own["token"] == general["token"]
     assert (own["fanc"], general["banc"]) == (C, C)
@@ -442,6 +441,7 @@ def test_saving_works_in_a_home_without_file_locks(secrets, monkeypatch, number)
 
     monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(number, "no locks")))
     monkeypatch.setattr("warnings.warn", lambda *_, **__: None)
+    monkeypatch.setattr(atomic_write, "LOCK_SECONDS", 100)  # a busy machine needs longer than a person would wait
     every = [threading.Thread(target=save_token, args=(Token(A), SERVER)) for _ in range(4)]
     for one in every:
         one.start()
@@ -498,4 +498,4 @@ def test_a_data_servers_file_that_names_another_server_is_kept(secrets):
     before = path.read_bytes()
     saved = save.save_token(Token("a" * 32), "https://a.example.org", local_servers=["https://b.example.org"])
     assert path.read_bytes() == before
-    assert path in saved.kept
+    assert path not in saved.written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import linecache
 import os
@@ -16,8 +17,8 @@ import pytest
 
 from cave_magic.credentials.scrub import (
     LeftoverToken,
+    find_tokens,
     find_tokens_in_database,
-    find_tokens_in_history,
     find_tokens_in_inputs,
     find_tokens_in_notebook,
     notebook_of,
@@ -53,7 +54,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any) -> Any:
-    """What `scrub_session` and `find_tokens_in_history` need of a shell."""
+    """What `scrub_session` and `find_tokens` need of a shell."""
     import threading
 
     manager = SimpleNamespace(
@@ -121,6 +122,40 @@ def test_short_words_are_not_scrubbed(database):
     assert shell.history_manager.input_hist_raw == ["", "x = 1"]
 
 
+@pytest.mark.parametrize("secrets", [("123456789", "123456789abcdef"), ("123456789abcdef", "123456789")])
+def test_a_secret_that_is_part_of_another_does_not_break_it(secrets):
+    """In whatever order secrets come, nothing of a longer one is left beside the mask of its part."""
+    shell = a_shell(["", "%cave_save 123456789abcdef"])
+    scrub_session(shell, secrets)
+    assert shell.history_manager.input_hist_raw[1] == f"%cave_save {MASK}"
+
+
+@pytest.mark.parametrize("typed", [A[:20], A[12:], A.upper()])
+def test_a_part_of_a_token_takes_the_rest_along(database, typed):
+    """If a part of a token was typed, or its capitals, the whole token is scrubbed, for nothing would find the rest."""
+    shell = a_shell(["", f"t = '{A}'", f"%cave_whoami {typed}"], database)
+    assert scrub_session(shell, [typed]) == ()
+    assert shell.history_manager.input_hist_raw == ["", f"t = '{MASK}'", f"%cave_whoami {MASK}"]
+    assert A[:9].encode() not in database.read_bytes()
+    assert A[-9:].encode() not in database.read_bytes()
+
+
+def test_a_secret_is_scrubbed_where_python_escapes_it():
+    """The parsed input, which quotes what was typed, loses a password with a backslash, too."""
+    shell = a_shell(["", r"get_ipython().run_line_magic('cave_check', '--server https://ada:pass\\word@a.org')"])
+    scrub_session(shell, [r"https://ada:pass\word@"])
+    assert "word" not in repr(vars(shell.history_manager))
+
+
+@pytest.mark.parametrize("odd", ["NULL", "CAST(x'61ff62' AS TEXT)", "x'00ff'", f"CAST('{A}' AS BLOB)"])
+def test_an_odd_row_keeps_no_token_in_the_history(database, odd):
+    """A line without a text, a damaged one, or one of bytes stops neither the others nor itself from being scrubbed."""
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f"INSERT INTO history VALUES (99, 1, {odd}, {odd})")
+    assert scrub_session(a_shell([""], database), [A]) == ()
+    assert A.encode() not in database.read_bytes()
+
+
 def test_the_source_that_tracebacks_quote_is_scrubbed(monkeypatch):
     """The cells that tracebacks quote lose the token; lazily loaded sources are kept."""
     monkeypatch.setitem(linecache.cache, "cell 1", (9, None, [f"save('{A}')\n", "x\n"], "cell 1"))
@@ -171,9 +206,11 @@ def test_inputs_with_a_token_are_named_by_number():
         f"my_token = '{B}'",
         f"md5 = '{B}'",
         f"client.auth.save_token(token='{B}')",
+        f"!cave-magic save {B}",
+        f"%pip install cave-magic==0.2.0 --hash=sha256:{A}{B}",
     ]
     left = find_tokens_in_inputs(inputs, [ZETTA])
-    assert left == LeftoverToken(found_in="this session's inputs", details="In[2], In[3], In[5]")
+    assert left == LeftoverToken(found_in="this session's inputs", details="In[2], In[3], In[5], In[6]")
     assert find_tokens_in_inputs(["", "token = 'mine'"], [A]) is None
 
 
@@ -199,22 +236,22 @@ def test_a_corrupt_database_is_not_an_error(database):
 def test_what_was_found_can_be_scrubbed(database):
     """After `scrub_session` with `secrets_of` nothing is found."""
     shell = a_shell(["", f"x = '{A}'", f"token = '{B}'"], database)
-    assert [one.found_in for one in find_tokens_in_history(shell, [Token(A)])] == [
+    assert [one.found_in for one in find_tokens(shell, [Token(A)])] == [
         "this session's inputs",
         "the history database",
     ]
-    assert A not in repr(find_tokens_in_history(shell, [Token(A)]))
+    assert A not in repr(find_tokens(shell, [Token(A)]))
     scrub_session(shell, secrets_of(shell, [Token(A)]))
-    assert find_tokens_in_history(shell, [Token(A)]) == ()
+    assert find_tokens(shell, [Token(A)]) == ()
     assert shell.history_manager.input_hist_raw == ["", f"x = '{MASK}'", f"token = '{MASK}'"]
 
 
 def test_a_shell_without_a_history_has_no_tokens():
     """No history, or one in memory only, is not an error."""
     shell = a_shell([""])
-    assert find_tokens_in_history(shell, [Token(A)]) == ()
+    assert find_tokens(shell, [Token(A)]) == ()
     shell.history_manager = None
-    assert find_tokens_in_history(shell, [Token(A)]) == ()
+    assert find_tokens(shell, [Token(A)]) == ()
 
 
 # ---------------------------------------------------------------- in a notebook

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.ui.document import Span, joined, line, plain_text, shareable_text
+from cave_magic.ui.document import Span, filled, joined, line, plain_text, shareable_text
 
 WHO = Span("ada@example.org", private=True)
 
-spans = st.builds(Span, st.text(max_size=10), st.sampled_from(["", "link"]), st.booleans())
+spans = st.builds(Span, st.text("aZé0 .\n\x02\x1b\u202e", max_size=10), st.sampled_from(["", "link"]), st.booleans())
 
 
 def test_a_line_is_flat():
@@ -51,3 +51,13 @@ def test_no_character_marks_what_is_private(mark):
     """Control characters are replaced, and do not change what is withheld."""
     said = line(f"a{mark}b{mark}", Span(f"c{mark}d", private=True))
     assert (plain_text(said), shareable_text(said)) == ("a b c d", "a b [withheld]")
+
+
+def test_a_template_is_filled_with_spans():
+    """Parts keep their style and stay private, and what is in them is no template."""
+    said = filled("{who} asks for {what}, twice {what}", {"who": WHO, "what": Span("{who}", "command")})
+    assert plain_text(said) == "ada@example.org asks for {who}, twice {who}"
+    assert shareable_text(said) == "[withheld] asks for {who}, twice {who}"
+    assert [span.style for span in said if span.style] == ["command", "command"]
+    with pytest.raises(KeyError):
+        filled("{nobody}", {})

@@ -90,6 +90,16 @@ def test_no_choice_cancels(answers):
     assert front.answers == []
 
 
+@pytest.mark.parametrize("token", ["ab" * 16, "12" * 16])
+def test_a_token_in_place_of_an_answer_is_pointed_out(capsys, token):
+    """A token that was pasted one prompt too early stays on the screen, and in the output of a notebook."""
+    assert not confirm(Scripted(token), "Replace it?")
+    assert choose(Scripted(token, "9" * 5000, "1"), PAGE, 2) == 0
+    said = capsys.readouterr().out
+    assert said.count("looks like a token, and can be read above") == 3
+    assert token not in said
+
+
 def test_a_secret_is_asked_for_once():
     """Spaces around it are removed; an empty answer cancels."""
     assert ask_secret(Scripted(" abc\n"), "Token") == "abc"

@@ -1,0 +1,63 @@
+"""The lines that were typed for this package, and those that only name it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from cave_magic.credentials.our_lines import certain
+
+TOKEN = "3f9a1c7be0d24586a1b2c3d4e5f60718"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "!cave-magic savee {}",
+        "x = !/opt/bin/cave-magic --server prod {}",
+        "!python -m cave_magic savee {}",
+        "!echo {} | cave-magic save",
+        "!sudo -u ada env -u A cave-magic save {}",
+        "%%bash\ncave-magic.exe save {}",
+        "!python -mcave_magic save {}",
+        "?cave_save {}",
+        "%%capture out\n%cave_svae {}",
+        "cave_magic.save(\n    '{}'",
+    ],
+)
+def test_a_token_on_a_line_for_us_is_found(cell):
+    """The program, the module, a magic or a function, also after other words; a misspelled one, too."""
+    assert TOKEN in certain(cell.format(TOKEN), ())
+    assert certain(cell.format(TOKEN), [TOKEN]) == []
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import cave_magic as cm; run = '{}'",
+        "from cave_magic import check; run = '{}'",
+        "md5 = '{}'  # of the cave_magic wheel",
+        "%%markdown\nThe cave-magic package has the checksum {}",
+        "!grep {} cave_magic -r",
+        "!git clone https://github.com/ada/cave_magic --revision {}",
+        "!conda install -n cave-magic https://conda.org/python.conda#{}",
+        "%cd cave_project {}",
+        "!mlflow artifacts download -d cave_models --run-id {}",
+        "%load_ext cave_magic x = '{}'",
+        "!git config cave.key {}",
+        "ids = [\n    cave_id for cave_id in find('{}')\n]",
+        "x = (\n    1 if ok else\n    cave_id if ok\n    else '{}'\n)",
+    ],
+)
+def test_a_value_beside_our_name_stays(cell):
+    """A checksum or the ID of a run looks like a token; a line that only has our name on it is the user's own."""
+    assert certain(cell.format(TOKEN), ()) == []
+
+
+@pytest.mark.parametrize("cell", ["%" * 50_000, "!" + "%" * 50_000, " " * 50_000, "cave-magic " * 5_000])
+def test_an_odd_cell_takes_no_time(cell):
+    """All inputs of a session are searched before each magic, long ones too."""
+    start = time.process_time()
+    certain(f"{cell}\ncave {TOKEN}", ())
+    assert time.process_time() - start < 0.5
