@@ -9,10 +9,11 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from datetime import datetime, timedelta, timezone
 
-from ..api import endpoints, responses
-from ..api.http import Session
+from ..api import endpoints
+from ..api.batch import result_or
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Terms
 from ..api.urls import host_of
 from ..credentials.target import Target
@@ -25,8 +26,7 @@ from . import revocation, web_browser
 from .exchange import PATIENCE, Exchange, NewToken
 from .loopback import DONE, FAILED, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
 from .pages import how_to_revoke, waiting_page, way_out_page
-from .verify import VerifiedToken, verify_token
-from .web_browser import Opening
+from .verify import VerifiedToken, owner_of, verify_token
 
 LOOK_AGAIN = 3.0
 """Seconds between two requests that check whether the terms were accepted in another tab."""
@@ -83,20 +83,21 @@ def _signed_in(sign_in: SignIn, use: str, exchange: Exchange) -> NewToken | None
     return None if verified is None else exchange.choose_or_create(verified, use)
 
 
-def _wait(sign_in: SignIn, opening: Opening | None, frontend: Frontend) -> VerifiedToken | None:
+def _wait(sign_in: SignIn, opening: Future[str] | None, frontend: Frontend) -> VerifiedToken | None:
     """Waits for the browser; returns its token, or None if the caller should use the prompt.
 
     `opening`: the browser on this computer, or None if the person opens the page.
     """
     try:
-        known = "" if opening is None else opening.wait(STARTING)
-        is_here = opening is not None
+        if opening is not None:
+            wait([opening], STARTING)
+        is_here, known = opening is not None, result_or(opening, "")
         page = waiting_page(sign_in.target, sign_in.page, known, is_here)
         with frontend.standing(page, way_out_page(frontend.interrupt, is_here)) as say:
             while sign_in.is_waiting:
                 topic, left = sign_in.status
-                if opening is not None and opening.problem and not known and sign_in.verified is None:
-                    topic = f"no browser opened: {opening.problem}. Open the address above"
+                if (problem := result_or(opening, "")) and not known and sign_in.verified is None:
+                    topic = f"no browser opened: {problem}. Open the address above"
                 say(topic, left)
                 sign_in.step(0.25)
     except KeyboardInterrupt:
@@ -125,13 +126,12 @@ class SignIn:
         until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS, hours=1)
         text, link = how_to_revoke(target.server, until)
         not_revoked = (f"The temporary token of this sign-in could not be revoked. {text}", link)
-        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, not_revoked)
         self._lock = threading.Lock()  # so that a token is accepted before the end or not at all
         self._next_request = 0.0
         self._is_at_prompt = False
+        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, not_revoked)
 
     def __enter__(self) -> SignIn:
-        self._receiver.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -261,10 +261,8 @@ class SignIn:
 
 def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
     """Whether the account has accepted terms that it had not accepted before; False if unknown."""
-    server = verified.target.server
-    with Session() as session:
-        response = session.get(endpoints.identity_url(server), verified.token, seconds=PATIENCE)
-    now, before = responses.account_in(response, server), verified.account
+    # A request may take half of the timeout.
+    now, before = owner_of(verified.token, verified.target.server, 2 * PATIENCE), verified.account
     return now is not None and terms.number in {one.number for one in before.unsigned} - {
         one.number for one in now.unsigned
     }

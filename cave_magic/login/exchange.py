@@ -25,14 +25,44 @@ from ..ui.document import Line, Span, line
 from ..ui.frontend import Frontend
 from ..ui.prompts import choose, confirm
 from . import revocation
-from .auth_server import AuthServer
 from .pages import another_account, choice_page, moment_of
+from .route import HOSTS
 from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
 """How many seconds a browser tab waits at most while its token is verified."""
 MOST_LISTED = 20
 """How many tokens to offer at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthServer:
+    """What is known about an auth server before a sign-in: its version ("" if unknown), and its sign-in page."""
+
+    version: str
+    page: Response
+
+    @property
+    def has_sign_in(self) -> bool:
+        """Whether it has a sign-in page: it redirects programs to it, too."""
+        return self.page.failure is None and 200 <= self.page.status < 400
+
+    @property
+    def failure(self) -> str:
+        """Why its pages cannot be opened now; "" if they are not known to be down."""
+        is_down = self.page.failure is not None or self.page.status >= 500 or self.page.status == 429
+        return self.page.sentence if is_down else ""
+
+
+def probe_auth_server(target: Target, seconds: float, frontend: Frontend) -> AuthServer:
+    """Requests the version and the sign-in page of the auth server."""
+    server = target.server
+    with Batch(seconds) as batch:
+        version = batch.get(endpoints.auth_version_url(server))
+        page = batch.get(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
+        with frontend.waiting() as on_wait:
+            batch.wait(on_wait)
+        return AuthServer(version=responses.version_in(version.response), page=page.response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +73,14 @@ class NewToken:
         verified: the token, and what it can read.
         made: its description if it was created just now and can be revoked again, else "".
         exchanged: whether it was exchanged for a temporary token, so that the person has it only on the server.
-        may_replace: whether the person agreed that it replaces another stored token.
+        may_replace: the stored token that it replaces if it is another one, as the person agreed, or None.
         replaces: a temporary token to revoke once this one is saved, or None.
     """
 
     verified: VerifiedToken
     made: str = ""
     exchanged: bool = False
-    may_replace: bool = False
+    may_replace: Token | None = None
     replaces: Token | None = None
 
     def remarks(self, can_ask: bool) -> tuple[Line, ...]:
@@ -185,12 +215,13 @@ class Exchange:
         if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
             perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
             may_be = "" if one_only or _was_not_made(response) else perhaps
-            why = f"no token was created: {response.sentence}.{may_be}"
-            error = ServerInTrouble(f"you signed in, but {why} ", *_by_hand(target))
-            error.why = why
-            raise error
+            raise _no_token(f"no token was created: {response.sentence}.{may_be}", target)
         try:
             verified = self._verify(token, target)
+        except TokenRejected:
+            if proven:
+                raise
+            raise _no_token(f"{host_of(server)} rejected the token that it had just created.", target) from None
         except TokenNotChecked:
             if proven:
                 raise
@@ -234,6 +265,12 @@ _NEVER_ARRIVED = (
 def _was_not_made(response: Response) -> bool:
     """Whether the server has certainly created no token. With a 500 it may have (middle_auth 2.30)."""
     return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
+
+
+def _no_token(why: str, target: Target) -> ServerInTrouble:
+    error = ServerInTrouble(f"you signed in, but {why} ", *_by_hand(target))
+    error.why = why
+    return error
 
 
 def _by_hand(target: Target) -> Line:

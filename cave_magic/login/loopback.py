@@ -30,9 +30,7 @@ from .route import HOSTS, Request, Route, route_of
 LIFETIME = 300.0
 """Seconds that a sign-in may take."""
 GRACE_PERIOD = 300.0
-"""Seconds after the end of a sign-in during which late tokens are received, to be revoked."""
-POLL = 0.05
-"""Seconds between two checks of the clock while nobody connects."""
+"""Seconds after the end of a sign-in during which late tokens are received, to be revoked; at least `LIFETIME`."""
 REQUEST_TIMEOUT = 5.0
 """Seconds within which a whole request must arrive, and a response must be sent."""
 MAX_HEAD = 32_768
@@ -155,7 +153,7 @@ def stray_tokens_in(query: str, issuer: str) -> list[Token]:
 
 
 class Receiver:
-    """Waits on loopback for one sign-in. Use it as a context manager, which raises NoLoopback when it is entered.
+    """Waits on loopback for one sign-in, from now until `finish`.
 
     Until the sign-in is over, the browser may come several times, for example if the person opens the link again after
     choosing the wrong account. After that only late tokens are handled.
@@ -164,11 +162,12 @@ class Receiver:
         issuer: the value of `middle_auth_url` for the auth server.
         lifetime: seconds until the sign-in times out.
         not_revoked: the text and the link of the page `NOT_REVOKED`.
+    Raises:
+        NoLoopback: there is no loopback address to listen on.
     """
 
     def __init__(self, handler: TokenHandler, issuer: str, lifetime: float, not_revoked: tuple[str, str]) -> None:
         self._handler, self._issuer, self._not_revoked = handler, issuer, not_revoked
-        self._lifetime = lifetime
         self._one_at_a_time = threading.Lock()
         self._sign_in_path, self._return_path, self._hello_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(3))
         self._found_route = threading.Event()
@@ -178,9 +177,6 @@ class Receiver:
         self._last_page = ""
         self.is_over = threading.Event()
         """Set once the sign-in is over."""
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Receiver:
         for address in HOSTS:
             with suppress(OSError):
                 self._server = _Server(self, address)
@@ -191,23 +187,19 @@ class Receiver:
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._port = int(port)
         self._route = Route(base=f"http://{self._host}", host=self._host)
-        self._ends = time.monotonic() + self._lifetime
-        self._closes = self._ends + GRACE_PERIOD
+        self._ends = time.monotonic() + lifetime  # the sign-in; then the grace period
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.finish()
 
     @property
     def sign_in_url(self) -> str:
         """The URL to which the sign-in redirects."""
-        return self._route.url(self._sign_in_path)
+        return self._route.base + self._sign_in_path
 
     @property
     def return_url(self) -> str:
         """The URL to which another page, such as the terms of service, redirects."""
-        return self._route.url(self._return_path)
+        return self._route.base + self._return_path
 
     def find_route(self, say_hello: Callable[[int, str], bool], seconds: float) -> bool:
         """Lets the notebook page say hello, once; returns whether that revealed a way through its server.
@@ -228,14 +220,15 @@ class Receiver:
     def finish(self) -> None:
         """Ends the sign-in, but handles late tokens during the grace period. A second call changes nothing."""
         if not self.is_over.is_set():
-            self._closes = time.monotonic() + GRACE_PERIOD
+            self._ends = time.monotonic() + GRACE_PERIOD
             self.is_over.set()
 
     def _serve(self) -> None:
         with self._server:
-            while (now := time.monotonic()) < self._closes:
-                self._server.handle_request()  # returns after `POLL` seconds if nobody connects
-                if now >= self._ends:
+            while not self.is_over.is_set() or time.monotonic() < self._ends:
+                self._server.timeout = max(0.0, self._ends - time.monotonic())
+                self._server.handle_request()  # returns after that time if nobody connects
+                if time.monotonic() >= self._ends:
                     self.finish()
 
     def respond(self, request: Request) -> bytes:
@@ -269,7 +262,7 @@ class Receiver:
             return _NOT_ALLOWED
         over = {OVER, NOT_REVOKED} if self._last_page or self.is_over.is_set() else set()
         path = DONE if request.path == self._done_path else request.path
-        if request.path not in {REFUSED, self._last_page} | over or path not in _WORDS:
+        if request.path not in {REFUSED, self._last_page} | over:
             return _NOT_FOUND
         status, title, text = _WORDS[path]
         text = text.format(who=f"<b>{html.escape(self._handler.who)}</b>", then=html.escape(self._handler.then))
@@ -324,7 +317,6 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    timeout = POLL
 
     def __init__(self, receiver: Receiver, host: str) -> None:
         self.receiver = receiver

@@ -21,10 +21,10 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from ..api.batch import Batch
-from ..api.endpoints import identity_url, sign_out_urls, tokens_url
+from ..api.endpoints import identity_url, sign_out_urls
 from ..api.http import Session
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Response, is_cave, listed_tokens_in
-from ..api.tokens import is_revoked, revoke_itself, revoke_permanent
+from ..api.tokens import is_revoked, revoke_permanent
 from ..api.urls import host_of
 from ..token import Token
 
@@ -36,6 +36,8 @@ PAUSES = (0.0, 0.5, 1.5)
 """Seconds before each attempt, enough for a server that restarts."""
 AT_EXIT = 2.0
 """How many seconds to wait at most when Python exits. Jupyter kills a kernel after five."""
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""The signals that end a process without `atexit`."""
 USELESS = 422
 """The status of middle_auth for a sign-out with a permanent token, which stays valid."""
 
@@ -139,11 +141,11 @@ def _try(one: UnrevokedToken, seconds: float) -> bool:
     """Tries to revoke a token; returns whether another attempt may succeed."""
     responses: list[Response] = []
     with Session() as session:
-        for address in [""] if one.permanent else sign_out_urls(one.server):
-            if address:
-                response = session.get(address, one.token, seconds=seconds)
-            else:
-                response = revoke_itself(session, one.server, one.token, seconds)
+        attempts = [partial(session.get, url, one.token, seconds=seconds) for url in sign_out_urls(one.server)]
+        if one.permanent:
+            attempts = [partial(revoke_permanent, session, one.server, one.token, lambda: seconds)]
+        for attempt in attempts:
+            response = attempt()
             if is_revoked(response) or (response.status == USELESS and not one.permanent):
                 release(one.token)
                 return False
@@ -167,12 +169,8 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
         return max(0.05, min(EACH, deadline - time.monotonic()))
 
     with Session() as session:
-        response = session.get(tokens_url(server), by or token, seconds=left())
-        listed = listed_tokens_in(response)
-        number = next((key.number for key in listed or () if key.token == token), None)
-        if number is not None:
-            response = revoke_permanent(session, server, by or token, number, left())
-        elif listed is not None:
+        response = revoke_permanent(session, server, token, left, by)
+        if listed_tokens_in(response) is not None:  # a temporary one
             for url in sign_out_urls(server):
                 response = session.get(url, token, seconds=left())
                 if is_revoked(response):
@@ -185,33 +183,34 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
 
 @contextmanager
 def before_termination() -> Iterator[threading.Event]:
-    """Lets a block finish properly if the process is terminated (SIGTERM), and then ends the process all the same.
+    """Lets a block finish properly if the process is terminated, and then ends the process all the same.
 
-    By default Python would end at once, without `atexit`. Somebody else's handler is left alone. Only the main thread
-    can have handlers.
+    By default Python would end at once, without `atexit`: on SIGTERM, or if the terminal is closed (SIGHUP; on Windows
+    SIGBREAK). Somebody else's handler is left alone. Only the main thread can have handlers.
 
     Yields:
         an event, to be set when the block is ending anyway: from then on it is not disturbed.
     """
-    came, is_ending = threading.Event(), threading.Event()
+    came: list[int] = []
+    is_ending = threading.Event()
 
     def end(number: int, frame: object) -> None:
-        came.set()
+        came.append(number)
         if not is_ending.is_set():
             is_ending.set()
             raise SystemExit(128 + number)
 
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield is_ending
-        return
-    signal.signal(signal.SIGTERM, end)
+    handled = [one for one in ENDING if is_main and signal.getsignal(one) is signal.SIG_DFL]
     try:
+        for one in handled:
+            signal.signal(one, end)
         yield is_ending
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if came.is_set():
-            signal.raise_signal(signal.SIGTERM)
+        for one in handled:
+            signal.signal(one, signal.SIG_DFL)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @atexit.register

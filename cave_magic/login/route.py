@@ -68,13 +68,9 @@ class Route:
         prefixes = [self.prefix] if self.prefix else []
         return request.values("host") == [self.host] and request.values("x-forwarded-prefix") == prefixes
 
-    def url(self, path: str) -> str:
-        """The URL of a path of the receiver."""
-        return self.base + path
-
     def location(self, target: str) -> str:
         """The Location header that leads to a path of the receiver, or to a URL, which stays as it is."""
-        return self.url(target) if self.prefix and target.startswith("/") else target  # old proxies rewrite no path
+        return self.base + target if self.prefix and target.startswith("/") else target  # old proxies rewrite no path
 
 
 def route_of(hello: Request, port: int) -> Route | None:
@@ -99,5 +95,5 @@ def route_of(hello: Request, port: int) -> Route | None:
 def is_sign_in_address(text: str) -> bool:
     """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
     hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
-    direct, proxied = rf"http://(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
+    direct, proxied = rf"(?:http://)?(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
     return re.match(rf"[\s\"'<]*(?:{direct}|{proxied})/[\w-]+\?\S*token=", text) is not None

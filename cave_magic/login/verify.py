@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..doctor import next_steps
 from ..environment import cloud_volume, packages
 from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from ..token import Token
-from ..ui.document import Line, Span, line
+from ..ui.document import Span, line
 from ..ui.door import in_shell
 
 MOST_DATASTACKS = 20
@@ -133,7 +133,7 @@ def save_and_prove(
     target: Target,
     overwrite: bool,
     verified: VerifiedToken | None = None,
-    copies: Iterable[Path] = (),
+    copies: Sequence[Path] = (),
     replaces: Token | None = None,
 ) -> save.Saved:
     """Saves a token for its server and its data servers, and updates the datastack map if the token is verified.
@@ -186,14 +186,11 @@ def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
     """The same error with the state of the files and the next step."""
     if isinstance(error, save.NotPutBack):
         return TokenNotSaved(*error.args, " To see what is there: ", next_steps.check(target))
-    then: Line = ()
-    if isinstance(error, save.Obstructed):
-        from ..doctor import feasible
+    from ..doctor.feasible import after  # lazily: a script that saves a token checks nothing
 
-        step = feasible.past(error.obstacle, next_steps.check(target), next_steps.without_saving(target))
-        then = line(" Next: ", step.line)
-    if isinstance(error, _NotFoundAgain):
-        then = line(" To see why: ", next_steps.check(target))
+    check = next_steps.check(target)
+    why = line(" To see why: ", check) if isinstance(error, _NotFoundAgain) else ()
+    then = after(error, check, why, next_steps.without_saving(target))
     return TokenNotSaved(*error.args, f" {save.UNCHANGED}", *then)
 
 

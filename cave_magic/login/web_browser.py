@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import webbrowser
+from concurrent.futures import Future
 
 from ..environment import platforms
 
@@ -16,49 +17,40 @@ WATCHED = 10.0
 """Seconds after which a running browser counts as started."""
 
 
-class Opening:
-    """A page that a browser is opening; the outcome is determined in the background."""
+def open_browser(address: str) -> Future[str]:
+    """Opens a page in a graphical browser on the person's own screen, without waiting for it.
 
-    def __init__(self) -> None:
-        self.problem = ""
-        """Why no page opened, to follow "No browser opened:"; "" while it is unknown."""
-        self._settled = threading.Event()
-
-    def settle(self, problem: str) -> Opening:
-        """Sets the outcome."""
-        self.problem = problem
-        self._settled.set()
-        return self
-
-    def wait(self, seconds: float) -> str:
-        """Waits for the outcome, at most this many seconds; returns the problem that is known then, or ""."""
-        self._settled.wait(seconds)
-        return self.problem
-
-
-def open_browser(address: str) -> Opening:
-    """Opens a page in a graphical browser on the person's own screen, without waiting for it."""
-    opening = Opening()
+    Returns:
+        Why no page opened, to follow "No browser opened:"; "" if one did.
+    """
     if not platforms.detect_runtime().has_display:
-        return opening.settle("this computer has no screen")
+        return settled("this computer has no screen")
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
-        return opening.settle("none is installed on this computer")
+        return settled("none is installed on this computer")
     name = getattr(browser, "name", "")
     if os.path.basename(name) in TEXT_BROWSERS:
-        return opening.settle(f"{_called(name)} is a text browser")
+        return settled(f"{_called(name)} is a text browser")
+    opening: Future[str] = Future()
     threading.Thread(target=_open, args=(browser, address, opening), daemon=True).start()
     return opening
 
 
-def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> None:
+def settled(problem: str) -> Future[str]:
+    """The outcome of `open_browser` if it is known."""
+    opening: Future[str] = Future()
+    opening.set_result(problem)
+    return opening
+
+
+def _open(browser: webbrowser.BaseBrowser, address: str, opening: Future[str]) -> None:
     if command := _command(browser, address):
         return _watch(command, opening)
     try:
-        opening.settle("" if browser.open(address) else "the browser of this computer could not be started")
+        opening.set_result("" if browser.open(address) else "the browser of this computer could not be started")
     except (OSError, webbrowser.Error) as error:
-        opening.settle(f"the browser of this computer could not be started ({type(error).__name__})")
+        opening.set_result(f"the browser of this computer could not be started ({type(error).__name__})")
 
 
 def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
@@ -72,22 +64,22 @@ def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
     return []
 
 
-def _watch(command: list[str], opening: Opening) -> None:
+def _watch(command: list[str], opening: Future[str]) -> None:
     """Starts a browser, detached from the terminal, and notices if it exits with an error."""
     name, none = _called(command[0]), subprocess.DEVNULL
     try:
         # The program is the browser that the person chose, and the address was built here.
         started = subprocess.Popen(command, stdin=none, stdout=none, stderr=none, start_new_session=True)  # noqa: S603
     except OSError as error:
-        opening.settle(f"{name} cannot be started ({error.strerror})")
+        opening.set_result(f"{name} cannot be started ({error.strerror})")
         return
     try:
         status = started.wait(WATCHED)
     except subprocess.TimeoutExpired:
-        opening.settle("")
+        opening.set_result("")
         started.wait()
         return
-    opening.settle(f"{name} exited with status {status}" if status else "")
+    opening.set_result(f"{name} exited with status {status}" if status else "")
 
 
 def _called(name: str) -> str:

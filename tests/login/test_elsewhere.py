@@ -192,7 +192,7 @@ def test_on_every_way_out_the_token_that_came_through_the_hub_is_revoked(
     """Stopped while the terms are waited for and then at the prompt, an error of the server, the end of the time."""
     from_hub("ada" if how == "failed" else "bob")
     if how == "stopped":
-        interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
+        interrupt_when(lambda: desk.pages and desk.pages[-1].done(), inside=browser_sign_in.SignIn.step)
         cave.misbehave("POST /auth/api/v1/user/token", "down")
     elif how == "failed":
         cave.misbehave("GET /auth/api/v1/user/token", "down")

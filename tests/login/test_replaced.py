@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_other_tokens_are_left_alone(ada, cave, desk):
     kept = [cave.new_token("ada", description=name) for name in others] + [cave.new_token("alice", description=MINE)]
     desk.answers = ["y"]
     ran = ada("%cave_setup new")
-    assert not [one for one in kept if one[-4:] in ran.out]
+    assert not [one for one in kept if one[-4:] in re.split(r"\W", ran.out)]  # a port may have such digits by chance
     assert [one for one in kept if cave._accounts.owner(one)] == kept
 
 
