@@ -106,11 +106,13 @@ def save(
         TokenNotSaved: a file cannot be written. Nothing was changed.
         BadInput: the address, the name or the timeout is invalid.
     """
+    secrets = iter((token,))
+    del token  # some loggers show the variables in the frames of an error, but not what an iterator has
     from .commands.functions import call
 
     words = [*(["--overwrite"] if overwrite else []), *([] if verify else ["--no-check"])]
     options = {"server": server, "datastack": datastack}
-    saved: SavedToken = call("cave_save", *words, timeout=timeout, options=options, token=token)
+    saved: SavedToken = call("cave_save", *words, timeout=timeout, options=options, secrets=secrets)
     return saved
 
 

@@ -44,7 +44,14 @@ The exit code is 0 if all is well, 1 if something is wrong, 2 if the command lin
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code; `words`: what was typed after the name of the program."""
     try:
-        return _main(sys.argv[1:] if words is None else words)
+        from .errors import CaveMagicError
+        from .ui.door import find_door
+
+        find_door()
+        try:
+            return _do(sys.argv[1:] if words is None else words)
+        except CaveMagicError as error:
+            return _fail(str(error), UNREADABLE)
     except KeyboardInterrupt:
         return _fail("Stopped.", INTERRUPTED)
     except (Exception, SystemExit) as error:  # a file that shadows a module may even call sys.exit()
@@ -57,21 +64,10 @@ def _why_it_fails(error: BaseException) -> str:
 
         return str(cannot_be_imported(error))
     except Exception:  # not even that can be imported
-        from .environment.shadowed import find_shadowing_files
+        from .environment.shadowed import find_culprit
 
-        file = next(iter(find_shadowing_files()), None)
-        return f"{file.path} {file.words}. Rename it." if file else f"Python does not work: {type(error).__name__}."
-
-
-def _main(words: Sequence[str]) -> int:
-    from .errors import CaveMagicError
-    from .ui.door import find_door
-
-    find_door()
-    try:
-        return _do(words)
-    except CaveMagicError as error:
-        return _fail(str(error), UNREADABLE)
+        found = find_culprit(error)
+        return "{} {}. {}.".format(*found) if found else f"Python does not work: {type(error).__name__}."
 
 
 def _do(words: Sequence[str]) -> int:
@@ -118,17 +114,12 @@ def _unknown(name: str, rest: Sequence[str]) -> str:
 
 
 def _run(magic: str, words: Sequence[str]) -> int:
-    import signal
-
     from .commands import find_command
     from .commands.context import Context
     from .commands.line import run
     from .errors import BadInput
     from .ui.frontend import ShellFrontend
 
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        # The terminal is closed: what SIGTERM cleans up (`login.revocation`) is cleaned up, too.
-        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     is_data = any("--json".startswith(word) for word in words if len(word) > len("--"))
     frontend = ShellFrontend(is_data)
     seconds = PATIENT_SECONDS if magic == "cave_save" and not frontend.can_ask else SECONDS

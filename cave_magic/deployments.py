@@ -123,6 +123,11 @@ def contact_of(host: str) -> str:
     return contacts.pop() if len(contacts) == 1 else ""
 
 
+def is_known_host(host: str) -> bool:
+    """Whether a host, with its port, is a known global server or data server, so that its address is right."""
+    return bool(_at(host))
+
+
 def where_to_ask(datastack: str, host: str) -> str:
     """Where to ask for the permission for a datastack on a server, as an address or in words; "" if unknown."""
     home = deployment_of(datastack)
@@ -187,7 +192,7 @@ class AddressFault(Enum):
     DATA_SERVER = "the address is that of a data server, not of the server where you sign in"
     NOT_HTTPS = "the address begins with http://, but this server requires https://"
     MORE_THAN_HOST = "the address has something after the host"
-    WHITE_SPACE = "there is a space or a line break around the address"
+    SURROUNDED = "there is a space, a quote or another character around the address"
 
     def __str__(self) -> str:
         return self.value

@@ -29,7 +29,7 @@ class CaveMagicError(Exception):
     def _render_traceback_(self) -> list[str]:
         if getattr(sys, "last_value", None) is self:
             sys.last_traceback = None  # IPython's own frames contain the line as it was typed
-        return [*(self.rendered or [str(self)])]
+        return ["\n".join(self.rendered) or str(self)]  # one, since `%xmode Plain` joins several without a line break
 
     @property
     def __traceback__(self) -> None:

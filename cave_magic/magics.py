@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class LineMagic:
         except (Exception, SystemExit) as error:
             return None, cannot_be_imported(error)
         try:
-            return run(command, context, line)
+            return run(command, context, str(line or ""))  # None from `run_line_magic` is no word
         except KeyboardInterrupt:  # a second one, while the first was being handled
             return None, Cancelled("Stopped.")
 
@@ -119,8 +120,12 @@ class CaveMagics(Magics):
         error = result.error_in_exec
         if error is None or not self.explain_errors:
             return
-        try:
-            if not _may_be_of_cave(error):
+        with suppress(BaseException):  # a user's object may raise anything; IPython would show it, or end
+            if not isinstance(error, ImportError) and sys.modules.keys().isdisjoint(_LIBRARIES):
+                return  # importing what explains errors takes a quarter of a second, once
+            from .api import failures
+
+            if not any(map(failures.is_of_library, failures.causes(error))):
                 return
             from .credentials.target import Settings
             from .doctor.error_line import error_line
@@ -129,8 +134,6 @@ class CaveMagics(Magics):
 
             if words := error_line(error, Settings(server=self.server, datastack=self.datastack)):
                 frontend_for(self.shell).show(Page((words,)))
-        except BaseException:  # a user's object may raise anything; IPython would show it, or end
-            return
 
     def _fill_next(self, text: str) -> None:
         """Writes a line into the next cell or at the next prompt, once in a kernel: twice would be annoying."""
@@ -143,19 +146,9 @@ def load(shell: Any) -> None:
     """Registers the magics. A second call changes nothing."""
     if CaveMagics.__name__ not in shell.magics_manager.registry:
         shell.register_magics(CaveMagics)
-        if getattr(shell, "kernel", None) is not None:
-            _handle_errors(shell)
+        _handle_errors(shell)
         shell.events.register("post_run_cell", shell.magics_manager.registry[CaveMagics.__name__].explain_error)
     completion.register(shell)
-
-
-def _may_be_of_cave(error: BaseException) -> bool:
-    """Whether it is worth importing the code that explains errors: it takes a quarter of a second, once."""
-    if not isinstance(error, ImportError) and sys.modules.keys().isdisjoint(_LIBRARIES):
-        return False
-    from .api import failures
-
-    return any(map(failures.is_of_library, failures.causes(error)))
 
 
 _LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")
@@ -163,7 +156,7 @@ _LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")
 
 
 def _handle_errors(shell: Any) -> None:
-    """Lets a kernel show our errors as pages. Other errors are still handled as before."""
+    """Lets a kernel show our errors as pages, and any shell without frames. Other errors are handled as before."""
     others, handle_other = shell.custom_exceptions, shell.CustomTB
 
     def handle(
@@ -171,15 +164,18 @@ def _handle_errors(shell: Any) -> None:
     ) -> Any:
         if not isinstance(error, CaveMagicError):
             return handle_other(kind, error, trace, tb_offset=tb_offset)
-        from .commands.views.failure import failure_line
-        from .ui.document import Page
-        from .ui.notebook import NotebookFrontend
+        if getattr(self, "kernel", None) is not None:
+            from .ui.document import Page
+            from .ui.frontend import failure_line
+            from .ui.notebook import NotebookFrontend
 
-        front = NotebookFrontend(self.kernel)
-        if not front.shows_failure:
-            return self.showtraceback((kind, error, trace), tb_offset=tb_offset)
-        self._last_traceback = error._render_traceback_()  # the reply repeats it; else it repeats an earlier error
-        return front.show(Page((failure_line(error),)))
+            front = NotebookFrontend(self.kernel)
+            if front.shows_failure:
+                self._last_traceback = error._render_traceback_()  # the reply repeats it, else that of an earlier error
+                return front.show(Page((failure_line(error),)))
+        # `self.showtraceback` would start a debugger after `%pdb on`, that of rich shows the frames with the line, and
+        # `%debug` and `%tb` would get an error without frames in place of the last one that has some.
+        return type(self)._showtraceback(self, kind, error, error._render_traceback_())
 
     shell.set_custom_exc((CaveMagicError, *others), handle)
 

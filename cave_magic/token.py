@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from .errors import NotAToken
 
@@ -250,7 +250,7 @@ def read_pasted(text: str, among: Iterable[TokenFormat] | None = None) -> list[P
     if not text.strip(_QUOTES + " "):
         return []
     chosen = formats(among)
-    found = list(_from_json(text, chosen)) or list(_from_address(text, chosen)) or _from_words(text, chosen)
+    found = list(_from_json(text, chosen)) or _from_address(text, chosen) or _from_words(text, chosen)
     once: dict[Token, PastedToken] = {}
     for one in found:
         once.setdefault(one.token, one)
@@ -281,11 +281,17 @@ def _from_json(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]
             yield PastedToken(token=_only_token(value, among), **said)
 
 
-def _from_address(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]:
-    for match in re.finditer(r"https?://[^\s\"'<>?#]*[?#]([^\s\"'<>]+)", text):
-        for key, value in parse_qsl(re.sub("[?#]", "&", match[1]).replace("+", "%2B")):  # `+` is a base64 digit
-            if key in ("middle_auth_token", "token"):
-                yield PastedToken(token=_only_token(value, among))
+def _from_address(text: str, among: Sequence[TokenFormat]) -> list[PastedToken]:
+    """The tokens in addresses; also in one inside another, as a hub that asks for a password has it (`?next=`)."""
+    for _ in range(3):
+        found = re.findall(r"https?://[^\s\"'<>?#]*[?#]([^\s\"'<>]+)", text)
+        queries = (re.sub("[?#]", "&", one).replace("+", "%2B") for one in found)  # `+` is a digit, and not a space
+        pairs = (pair for query in queries for pair in parse_qsl(query))
+        tokens = [value for key, value in pairs if key in ("middle_auth_token", "token")]
+        if tokens:
+            return [PastedToken(token=_only_token(value, among)) for value in tokens]
+        text = unquote(text)
+    return []
 
 
 def _from_words(text: str, among: Sequence[TokenFormat]) -> list[PastedToken]:
@@ -306,14 +312,9 @@ def _bare_word(text: str) -> str:
 
 def _only_token(value: str, among: Sequence[TokenFormat]) -> Token:
     """The token that is the whole value, or the only one inside it."""
-    word = _bare_word(value)
-    if (token := as_token(word, among)) is not None:
-        return token
-    if len(inside := list(_from_json(word, among))) == 1:
-        return inside[0].token
-    if len(found := find_tokens(word, among)) == 1:
-        return found[0]
-    raise NotAToken(_describe_pasted(word, among))
+    if len(found := read_pasted(value, among)) == 1:
+        return found[0].token
+    raise NotAToken(_describe_pasted(_bare_word(value), among))
 
 
 def _describe_pasted(word: str, among: Sequence[TokenFormat]) -> str:
@@ -322,6 +323,8 @@ def _describe_pasted(word: str, among: Sequence[TokenFormat]) -> str:
     if (near := _cut_or_glued(word, among)) is not None:
         side = "part of it is missing" if len(word) < near.lengths[0] else "it is too long"
         return f"it has {len(word)} characters, but a token has {near.length}: {side}."
+    if re.match("https?://", word):
+        return "it is an address without a token."
     if _PLACEHOLDER.search(word) and len(word) < 60:
         return "it is a placeholder; replace it with your own token."
     if len(word.split()) > 3:

@@ -56,6 +56,55 @@ SAME_NAME = {"_Server"}
 OUTSIDE = {"benchmarks", "mutation", "neighbours", "support", "whole_way", "worlds"}
 """Folders of tests without a counterpart in the package."""
 
+TESTED_IN = {
+    "api/test_http": {"api.connections", "api.failures"},
+    "api/test_request_counts": {"api.endpoints", "doctor.gather", "doctor.gather_datastack", "doctor.gather_server"},
+    "commands/test_everywhere": {"commands.views.everywhere", "commands.whoami"},
+    "commands/test_explain": {"doctor.reference"},
+    "commands/test_functions": {"commands.outcomes"},
+    "commands/test_setup": {"commands.save", "commands.token_input", "commands.views.access", "login.verify"},
+    "commands/test_tokens": {"commands.remove", "commands.replace", "commands.views.tokens"},
+    "commands/test_views": {"commands.views.guide", "commands.views.whoami", "ui.text_layout"},
+    "credentials/test_obstacles": {"credentials.file_problems"},
+    "dask/test_check": {"dask.cluster", "dask.look", "dask.next_steps", "dask.report"},
+    "doctor/checks/test_completeness": {"doctor.healthy"},
+    "doctor/checks/test_environment": {"doctor.checks.import_faults"},
+    "doctor/checks/test_network": {"api.certificates", "doctor.checks.causes", "doctor.checks.certificates"},
+    "doctor/faults/test_faults": {"commands.check"},
+    "doctor/faults/test_last_call": {"doctor.gather_call"},
+    "doctor/faults/test_memory": {"doctor.gather_memory"},
+    "doctor/faults/test_odd_circumstances": {"api.special_files", "environment.resources"},
+    "doctor/faults/test_planted": {"doctor.session"},
+    "doctor/faults/test_readers": {"environment.cloud_volume"},
+    "doctor/faults/test_shadows": {"environment.shadowed"},
+    "doctor/test_certainty": {"doctor.diagnose", "doctor.gather_computer"},
+    "doctor/test_experiments": {"doctor.experiments.model", "doctor.experiments.plan", "doctor.experiments.run"},
+    "doctor/test_explain_error": {"doctor.raised"},
+    "doctor/test_fixes": {"credentials.datastack_map", "credentials.stored_tokens"},
+    "doctor/test_lines_for_a_shell": {"doctor.variables"},
+    "doctor/test_lines_on_windows": {"ui.door"},
+    "doctor/test_report": {"doctor.judge"},
+    "doctor/test_runner": {"doctor.model"},
+    "environment/test_attribution": {"environment.import_fault", "environment.import_messages", "environment.startup",
+                                     "environment.trial"},
+    "login/test_browser_sign_in": {"login.exchange", "login.pages", "login.web_browser"},
+    "login/test_revocation": {"api.tokens"},
+    "sandbox/test_cli": {"sandbox.console", "sandbox.demo"},
+    "sandbox/test_contract": {"sandbox.auth_api", "sandbox.gate", "sandbox.info_api", "sandbox.local_api"},
+    "sandbox/test_pages": {"sandbox.sticky"},
+    "sandbox/test_sandbox": {"sandbox.accounts", "sandbox.apps", "sandbox.catalogue", "sandbox.clock", "sandbox.people",
+                             "sandbox.request_log", "sandbox.server", "sandbox.tls", "sandbox.token_store",
+                             "sandbox.visitor"},
+    "test_command_line": {"__main__", "sandbox.__main__"},
+    "test_deployments": {"credentials.target"},
+    "test_errors": {"api.responses"},
+    "test_magics": {"doctor.error_line"},
+    "ui/test_colors": {"ui.html"},
+    "ui/test_fetch": {"ui.notebook"},
+    "whole_way/test_no_trace": {"commands.context", "commands.line", "commands.shell"},
+}  # fmt: skip
+"""The tests of the modules that have no test file of their own name: they are tested by what uses them."""
+
 WORDS_TO_AVOID = {
     "inquiry": "request", "rounds": "batch", "remedies": "fixes", "hide": "redact, mask or scrub", "login": "sign_in",
     "lies": "was_left", "mending": "fixing",
@@ -226,10 +275,10 @@ def test_lines_to_type_are_built_in_one_place():
         r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL"
         rf"|cave-magic (?:{'|'.join(name.removeprefix('cave_') for name in NAMES_OF_MAGICS)})|unset [A-Z]|export [A-Z]"
     )
-    names = ("doctor.next_steps", "doctor.variables", "dask.next_steps", "doctor.reference", "commands")
+    names = ("doctor.next_steps", "doctor.variables", "dask.next_steps", "commands")
     paths = [path for path in OURS if module_of(path) not in names]
-    found = [where(path, one) for path in paths for one in _texts(tree_of(path)) if typed.search(one.value)]
-    paths = [path for path in paths if module_of(path) != "commands.arguments"]  # which names a magic in its help
+    texts = [(path, one) for path in paths for one in _texts(tree_of(path), ("help",))]
+    found = [where(path, one) for path, one in texts if typed.search(one.value)]
     made = [(path, one) for path in paths for one in nodes_of(path) if isinstance(one, ast.JoinedStr)]
     found += [where(path, one) for path, one in made if any(map(_begins_a_magic, one.values, one.values[1:]))]
     assert found == []
@@ -242,18 +291,18 @@ def _begins_a_magic(before: ast.AST, value: ast.AST) -> bool:
     return percent or (named and str(getattr(value, "value", "")).startswith((" --", " -", " new", " existing")))
 
 
-def _texts(node: ast.AST) -> Iterator[ast.Constant]:
-    """The texts that a module may print: not docstrings, and not the examples of the reference of checks."""
+def _texts(node: ast.AST, but: Collection[str] = ("explains", "fixed_by", "help")) -> Iterator[ast.Constant]:
+    """The texts that a module may print: not docstrings, and not the arguments `but`, such as those of the reference."""
     for field, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.keyword) and child.arg in ("explains", "fixed_by", "help"):
+            if isinstance(child, ast.keyword) and child.arg in but:
                 continue
             if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and field == "body":
                 continue
             if isinstance(child, ast.Constant) and isinstance(child.value, str):
                 yield child
             elif isinstance(child, ast.AST):
-                yield from _texts(child)
+                yield from _texts(child, but)
 
 
 def test_commands_are_built_in_one_place():
@@ -385,13 +434,15 @@ OUR_WORDS = {
 """The names and attributes that our own sentences have."""
 
 OTHER_TEXT = {
-    "api.*", "commands.completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "ui.redact", "token",
+    "api.*", "commands.completion", "credentials.our_lines", "credentials.scrub", "doctor.explain_error", "doctor.raised",
+    "ui.redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.route.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "doctor.fixes._readable_entries",  # from a file
     "environment.attribution", "environment.startup",  # from an exception or a file
-    "ui.*", "doctor.reference._cell", "doctor.report._cell", "doctor.report._without_person",  # layout
-    "doctor.next_steps",  # paths, and the help for a shell
+    "ui.*", "doctor.report._cell", "doctor.report._without_person",  # layout
+    "doctor.next_steps._typed", "doctor.next_steps.move_away", "doctor.next_steps._shell_takes",  # paths
+    "doctor.next_steps._for_shell", "doctor.next_steps._expanded", "doctor.next_steps._literal",
 }  # fmt: skip
 """Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""
 
@@ -403,6 +454,9 @@ SEARCHES = {
 
 MATCHES = {"search", "match", "fullmatch", "findall", "finditer", "sub", "subn", "split"}
 """What `re` and a compiled pattern do with a text."""
+
+OUR_PHRASE = re.compile(r"%cave_|%pip|%env|`|[a-z]{2,},? [a-z]{2,}|\\\{\(")
+"""What only our own sentences contain: a magic, a quoted line, two words, a name in braces."""
 
 KEPT = {"lower", "upper", "casefold", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "replace", "join"}
 """Methods whose result is still the same sentence."""
@@ -422,7 +476,11 @@ def searched_sentences(tree: ast.AST) -> Iterator[int]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of_sentence = any(_is_text(one) and str(getattr(one, "value", "")).startswith(". ") for one in node.args)
             is_cut = node.func.attr in SEARCHES and (ours(node.func.value) or of_sentence)
-            if is_cut or (node.func.attr in MATCHES and any(map(ours, node.args))):
+            of_phrase = any(
+                _is_text(one) and OUR_PHRASE.search(str(getattr(one, "value", ""))) for one in node.args[:1]
+            )
+            is_matched = node.func.attr in MATCHES and (of_phrase or any(map(ours, node.args)))
+            if is_cut or is_matched or (node.func.attr in SEARCHES and of_phrase):
                 yield node.lineno
 
 
@@ -476,6 +534,13 @@ def _is_ours(node: ast.AST, names: Collection[str] = ()) -> bool:
         'line = re.findall("%cave_save (.*)", row.next_step.text)[0]',
         'text = word.sub("it", span.text)',
         'text = replace(first, text=first.text.removeprefix("it: "))',
+        r'text = re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)',
+        r'shown = re.sub(r"\n +\w+ = %cave_.*", "", help)',
+        'shown = help.replace("`%pip ", "`python -m pip ")',
+        'shown = help.replace(", then restart the kernel", "")',
+        'parts = explained.split("`")',
+        r'parts = re.split(r"\{(\w+)\}", cause)',
+        'said = cause.replace("this kernel", "this program")',
     ],
 )
 def test_a_searched_sentence_is_detected(code: str):
@@ -501,9 +566,10 @@ def test_no_code_searches_our_sentences():
 def test_only_a_fix_prints_the_line_that_offers_it():
     """No check writes `--fix` into a next step: the runner adds it to a finding that carries a fix.
 
-    `context` has one of its own, for an entry of the datastack map that can always be corrected or removed.
+    `next_steps` has it for the reference, and `context` has one of its own, for an entry of the datastack map that can always be corrected or removed.
     """
-    paths = [path for path in OURS if module_of(path) not in ("commands.check", "commands.context", "doctor.evidence")]
+    others = ("commands.check", "commands.context", "doctor.evidence", "doctor.next_steps")
+    paths = [path for path in OURS if module_of(path) not in others]
     found = [where(path, one) for path in paths for one in _texts(tree_of(path)) if "--fix" in one.value]
     assert found == []
 
@@ -605,6 +671,16 @@ def test_tests_mirror_the_package():
     folders = {path.parent.relative_to(ROOT / "tests") for path in TESTS if path.name.startswith("test_")}
     mirrored = [folder for folder in folders if folder.parts and folder.parts[0] not in OUTSIDE]
     assert [str(folder) for folder in mirrored if not (PACKAGE / folder.parts[0]).is_dir()] == []
+
+
+def test_each_module_has_tests():
+    """Whoever changes a module finds its tests: in the file of its name, or in the one that `TESTED_IN` names."""
+    modules = {path for path in MODULES if path.name != "__init__.py"}
+    files = {path.relative_to(ROOT / "tests") for path in TESTS}
+    has_own = {module_of(one) for one in modules if one.relative_to(PACKAGE).with_name(f"test_{one.name}") in files}
+    listed = {module for modules in TESTED_IN.values() for module in modules}
+    assert ({*map(module_of, modules)} - has_own) ^ listed == set()
+    assert [name for name in TESTED_IN if Path(f"{name}.py") not in files] == []
 
 
 def test_test_names_use_the_vocabulary():

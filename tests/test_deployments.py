@@ -102,7 +102,7 @@ def test_the_error_about_another_text_shows_an_example(typed):
     ],
 )
 def test_the_name_of_a_deployment_suggests_its_address(name, server):
-    """For the name of a deployment, even misspelt, the error suggests the address of its server."""
+    """For the name of a deployment, even misspelled, the error suggests the address of its server."""
     with pytest.raises(BadInput, match=f"^this is a name, not an address. Use {re.escape(server)}$"):
         check_address(name)
 
@@ -160,6 +160,7 @@ def test_a_token_in_place_of_an_address_is_not_repeated(typed):
     [
         ("v1dd", "https://a.org", {"v1dd": "https://b.org"}, "https://a.org"),
         ("v1dd", "", {"v1dd": "https://b.org"}, "https://b.org"),
+        ("v1dd", "x y", {"v1dd": "https://b.org"}, "https://b.org"),
         ("v1dd", "", {"v1dd": ""}, "https://global.em.brain.allentech.org"),
         ("v1dd", "", {"v1dd": 5}, "https://global.em.brain.allentech.org"),
         ("kronauer_ant", "", {}, "https://proofreading.zetta.ai"),

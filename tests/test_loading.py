@@ -95,7 +95,7 @@ def test_importing_the_package_imports_nothing_else(home):
 
 def test_whoami_needs_no_caveclient(home):
     """A request to the server needs requests, but neither caveclient nor pandas."""
-    asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target(datastack='x', server='http://127.0.0.1:9', named_by='option'), 5)"
+    asks = "from cave_magic.doctor.gather import ask_servers, Target\nask_servers([Target(datastack='x', server='http://127.0.0.1:9', named_by='option')], 5)"
     new = tops(modules_of(asks, home=home))
     assert "requests" in new
     assert not new & {"caveclient", "pandas", "rich"}

@@ -12,7 +12,7 @@ import pytest
 
 from cave_magic.commands import NAMES
 
-from .support.shell import settings
+from .support.shell import settings, sit_at_terminal
 
 
 def test_loading_registers_exactly_the_four_magics(shell):
@@ -44,7 +44,7 @@ def test_loading_imports_nothing_heavy():
         "new = {m.partition('.')[0] for m in set(sys.modules) - before};"
         "third = sorted(new - set(sys.stdlib_module_names) - {'cave_magic', 'IPython', 'traitlets'}); print(third)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -63,6 +63,19 @@ def test_a_cave_error_has_a_line_below_it(run):
     assert shown.endswith(LINE)
     assert shown.count("CAVE: ") == 1
     assert run("1 + 1").out.count("CAVE") == 0
+
+
+def test_a_wrong_setting_keeps_no_line_away(run, shell):
+    """The line below an error needs no server; the setting is named once it is used."""
+    settings(shell).server = "x y"
+    assert LINE in " ".join(run(OF_CAVE).out.split())
+
+
+def test_none_in_place_of_a_line_is_no_word(run, shell):
+    """A program may call `run_line_magic("cave_check", None)`, which is the line without words."""
+    settings(shell).server = "x y"
+    message = run('get_ipython().run_line_magic("cave_check", None)').message
+    assert "the setting CaveMagics.server is wrong" in message
 
 
 def test_the_line_can_be_turned_off(run):
@@ -154,7 +167,7 @@ def test_an_error_of_other_code_imports_nothing(cell):
         f"shell.run_line_magic('load_ext', 'cave_magic'); shell.run_cell({cell!r}); "
         "print('cave_magic.doctor.error_line' in sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True)
     assert ran.stdout.endswith("False\n")
 
 
@@ -213,6 +226,36 @@ def test_a_mistyped_line_gets_a_one_line_error(run, line, said):
     assert said in ran.message
     assert "Traceback" not in ran.out
     assert len(ran.out.strip().splitlines()) == 1
+
+
+def test_an_error_of_ours_starts_no_debugger(run, shell):
+    """After `%pdb on`, IPython would debug an error that has no frames to look at, and show the traceback of that."""
+    shell.run_line_magic("pdb", "on")
+    for _ in range(2):
+        ran = run("%cave_whoami --foo")
+        assert ran.out.strip() == f"✘ {ran.message}"
+    shell.run_line_magic("pdb", "off")
+
+
+def test_an_error_of_ours_leaves_the_one_before_to_the_debugger(run, monkeypatch):
+    """`%tb` and `%debug` go on with the user's last error; our errors have no frames, with which IPython would crash."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        monkeypatch.delattr(sys, name, raising=False)
+    run("%cave_whoami --foo")
+    assert not run("%debug").error
+    run("1 / 0")
+    run("%cave_whoami --foo")
+    assert isinstance(sys.last_value, ZeroDivisionError)
+    assert sys.last_traceback is not None
+
+
+@pytest.mark.parametrize("mode", ["Plain", "Context", "Verbose", "Minimal"])
+def test_the_lines_of_an_error_stay_apart(run, shell, monkeypatch, mode):
+    """Two of the modes of `%xmode` join the lines of a traceback without a line break, which would glue words."""
+    sit_at_terminal(monkeypatch)
+    shell.InteractiveTB.set_mode(mode)
+    ran = run("%cave_save --from-env THE_ENVIRONMENT_VARIABLE_OF_A_LONG_NAME_")
+    assert ran.message.lower() in " ".join(ran.out.split()).lower()
 
 
 def test_the_help_of_the_check_matches_its_options(run):

@@ -34,9 +34,10 @@ def cannot_be_imported(error: BaseException) -> CaveMagicError:
         return CaveMagicError(f"{this} has too many open files. {restart}")
     if number == errno.ENOMEM or isinstance(error, MemoryError) or any("failed to map segment" in one for one in words):
         return CaveMagicError(f"{this} has too little memory left. {restart}")
-    from ..environment.shadowed import find_shadowing_files
+    from ..environment.shadowed import find_culprit
 
-    for file in find_shadowing_files()[:1]:
-        return CaveMagicError(f"{file.path} {file.words}. Rename it{either(' and restart the kernel', '')}.")
+    if (found := find_culprit(error)) is not None:
+        path, does, remedy = found
+        return CaveMagicError(f"{path} {does}. {remedy}{either(' and restart the kernel', '')}.")
     repair = either("%pip", "python -m pip") + " install -U cave-magic"
     return CaveMagicError(f"cave_magic cannot be imported ({type(error).__name__}): {repair}")

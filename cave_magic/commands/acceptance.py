@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from ..api import endpoints, responses
 from ..api.http import Session
@@ -32,15 +33,12 @@ def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
     words = "Once you have accepted them, this goes on by itself."
     page = Page((line(Span(words, "dim")),))
     after = Page((line(Span(f"To stop waiting, {frontend.interrupt}.", "dim")),))
-    try:
-        with Session() as session, frontend.standing(page, after) as say:
-            while (left := until - time.monotonic()) > 0:
-                say("waiting for the terms of service", f"{duration(round(left, -1) or 10)} left")
-                response = session.get(endpoints.identity_url(target.server), token, seconds=PATIENCE)
-                account = responses.account_in(response, target.server)
-                if account is not None and url not in {terms.url for terms in account.unsigned}:
-                    return True
-                time.sleep(INTERVAL)
-    except KeyboardInterrupt:
-        return False
+    with suppress(KeyboardInterrupt), Session() as session, frontend.standing(page, after) as say:
+        while (left := until - time.monotonic()) > 0:
+            say("waiting for the terms of service", f"{duration(round(left, -1) or 10)} left")
+            response = session.get(endpoints.identity_url(target.server), token, seconds=PATIENCE)
+            account = responses.account_in(response, target.server)
+            if account is not None and url not in {terms.url for terms in account.unsigned}:
+                return True
+            time.sleep(INTERVAL)
     return False

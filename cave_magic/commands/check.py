@@ -16,7 +16,7 @@ from ..doctor.session import NotebookSession
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
 from ..ui.prompts import confirm
-from .arguments import DATASTACK, argument, command
+from .arguments import DATASTACK, argument, command, examples
 from .context import NOTHING, Context
 
 if TYPE_CHECKING:
@@ -49,16 +49,10 @@ if TYPE_CHECKING:
         help="check each worker of a Dask cluster: its client, or the address of its scheduler",
     ),
     argument("--explain", metavar="CHECK", help="explain what a check means and what fixes it; checks nothing"),
+    examples=[examples("Examples:", "", "v1dd_public -v", report="--json -o")],
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
-    """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
-
-    Examples:
-
-        %cave_check
-        %cave_check v1dd_public -v
-        report = %cave_check --json -o
-    """
+    """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix."""
     _refuse_contradictions(args)
     if args.explain:
         return _explain(context, args.explain)
@@ -82,17 +76,16 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
 
 def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
     """Checks all servers at the same time; the reports are a list, one for each."""
-    from .everywhere import targets_everywhere
+    from .everywhere import say_json, targets_everywhere
     from .views.everywhere import reports_page
 
-    start, targets = time.monotonic(), targets_everywhere()
+    start, targets = time.monotonic(), targets_everywhere(context, args.json, seconds=0.0)
     with context.frontend.waiting() as on_wait:
         found = diagnose_each(targets, context.seconds(args.timeout), on_wait, _session(context))
     seconds, reports = time.monotonic() - start, [one.report for one in found]
     context.outcome, context.is_well = reports, all(one.ok for one in reports)
     if args.json:
-        said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in reports]}
-        context.frontend.say_data(json.dumps({**said, "seconds": round(seconds, 2)}, indent=2))
+        say_json(context, reports, seconds=round(seconds, 2))
     else:
         context.frontend.show(reports_page(reports))
     _fail_if_strict(args, *reports)
@@ -113,34 +106,28 @@ def _explain(context: Context, name: str) -> None:
 
 
 _CONTRADICTIONS = (
+    ("all names datastack", "give --all or a datastack, not both. To choose the server for --all, use --server."),
     (
-        "all",
-        ("names", "datastack"),
-        "give --all or a datastack, not both. To choose the server for --all, use --server.",
-    ),
-    (
-        "all_servers",
-        ("all", "names", "datastack", "server"),
+        "all_servers all names datastack server",
         "--all-servers checks every server: leave out the datastack, --server and --all.",
     ),
     (
-        "all_servers",
-        ("fix", "report", "verbose"),
+        "all_servers fix report verbose",
         "--fix, --report and -v work with one server at a time, not with --all-servers.",
     ),
-    ("json", ("report",), "give --json or --report, not both."),
+    ("json report", "give --json or --report, not both."),
     (
-        "workers",
-        ("all", "all_servers", "fix", "report"),
+        "workers all all_servers fix report",
         "--workers can only be combined with -v, -o, --json, --strict and --timeout.",
     ),
 )
-"""An option, those that it cannot be combined with, and the message."""
+"""An option with those that it cannot be combined with, and the message."""
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
-    for option, others, message in _CONTRADICTIONS:
-        if getattr(args, option) and any(getattr(args, other) for other in others):
+    for names, message in _CONTRADICTIONS:
+        option, *others = (getattr(args, name) for name in names.split())
+        if option and any(others):
             raise BadInput(message)
     if args.yes and not args.fix:
         raise BadInput("--yes works only with --fix: it applies the fixes without asking.")
@@ -186,24 +173,16 @@ def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool
 
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
-    seconds = context.seconds(args.timeout)
+    seconds, targets = context.seconds(args.timeout), _targets(context, args)
 
     def on_rows(report: Report) -> None:
         passed = sum(row.status.passed for row in report.rows)
         context.frontend.draft(report.draft(), f"{passed} checks passed, importing caveclient …")
 
     waits = args.json or args.report or args.output or args.verbose  # what is kept, or asked for in full, is complete
+    early = None if waits else on_rows
     with context.frontend.waiting() as on_wait:
-        return look(
-            _targets(context, args),
-            seconds,
-            on_wait,
-            _session(context),
-            error,
-            args.all,
-            None if waits else on_rows,
-            args.verbose,
-        )
+        return look(targets, seconds, on_wait, _session(context), error, args.all, early, args.verbose)
 
 
 def _session(context: Context) -> NotebookSession:
@@ -280,11 +259,9 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
 
 def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
-    from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
-    from ..doctor import feasible
+    from ..credentials.save import UNCHANGED, NotPutBack
+    from ..doctor.feasible import after
 
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = line(" To see what is left: ", again)
-    if isinstance(error, Obstructed):
-        then = line(" Next: ", feasible.past(error.obstacle, again).line)
+    then = after(error, again, line(" To see what is left: ", again))
     return TokenNotSaved(*error.args, *line(f" {done}" if done else "", then))

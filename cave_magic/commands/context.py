@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..api.batch import validate_timeout
 from ..credentials.target import FRESH, Settings, Target, find_target
-from ..deployments import check_address, datastack_for
+from ..deployments import check_address, datastack_for, meant_address, problem_with_address
 from ..errors import BadInput, ServerInTrouble
 from ..ui.document import Line
 from ..ui.frontend import Frontend
@@ -18,7 +18,7 @@ from .shell import Shell
 
 if TYPE_CHECKING:
     from ..doctor.evidence import ServerFacts
-    from ..doctor.model import Command, Finding
+    from ..doctor.model import Finding
 
 NOTHING = "Nothing was changed."
 
@@ -37,8 +37,7 @@ def in_trouble(facts: ServerFacts, then: str = ". Nothing was changed. ") -> Ser
 
     trouble = trouble_of(facts)
     if trouble is None or trouble.next_step is None:
-        sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
-        return ServerInTrouble(f"{sentence}{then}To see why: ", next_steps.check(facts.target))
+        return ServerInTrouble(f"{facts.auth.sentence}{then}To see why: ", next_steps.check(facts.target))
     return ServerInTrouble(*trouble.evidence, f"{then}Next: ", *trouble.next_step.line)
 
 
@@ -73,15 +72,16 @@ class Context:
         name = "CaveMagics.timeout" if given is None else "--timeout"
         return validate_timeout(self.timeout if given is None else given, name)
 
-    def go_on_with(self, command: Command) -> None:
-        """Writes the line to go on with into the next cell, if a person is there."""
-        if self.frontend.can_ask:
-            self.fill_next(command.text)
-
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server of a line."""
         named = name or next(iter(args.names), None) or args.datastack
         server = check_address(args.server) if args.server is not None else ""
+        setting = "" if server else self.settings.server
+        if setting and (problem := problem_with_address(setting)) is not None:
+            from ..doctor import next_steps  # lazily: the requests are sent first
+
+            correct = next_steps.set_server(meant_address(setting))
+            raise BadInput(f"the setting CaveMagics.server is wrong: {problem}. Correct it: ", correct)
         datastack = named or datastack_for(server or self.settings.server, self.settings.datastack)
         return find_target(datastack, server, self.settings, asked=named is not None)
 
@@ -101,12 +101,16 @@ class Context:
 
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """What the server says about the stored token; with `access`, also whether it can read the datastack."""
-        from ..doctor.gather import ask_server
+        return self.facts_of_each([target], access)[0]
+
+    def facts_of_each(self, targets: Sequence[Target], access: bool = False) -> tuple[ServerFacts, ...]:
+        """The same for several servers, which are asked at the same time."""
+        from ..doctor.gather import ask_servers
         from ..doctor.session import NotebookSession
 
-        seconds = self.seconds()
+        notebook = NotebookSession(can_ask=self.frontend.can_ask)
         with self.frontend.waiting() as on_wait:
-            return ask_server(target, seconds, on_wait, NotebookSession(can_ask=self.frontend.can_ask), access)
+            return ask_servers(targets, self.seconds(), on_wait, notebook, access)
 
     @contextmanager
     def changing(self, done: str | Line, perhaps: str | Line) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..api.batch import validate_timeout
@@ -27,36 +27,28 @@ class _Silent(PlainFrontend):
         """Shows nothing."""
 
 
-class _Caller(Shell):
-    """The program that calls a function: its arguments, and the history in which they may have been typed."""
-
-    def __init__(self, arguments: Mapping[str, object]) -> None:
-        super().__init__(running_ipython())
-        self._arguments = arguments
-
-    @property
-    def variables(self) -> Mapping[str, object]:
-        """The arguments of the function by name."""
-        return self._arguments
-
-
-def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **token: object) -> Any:
+def call(
+    name: str, *words: str, timeout: float, options: Mapping[str, object], secrets: Iterator[object] | None = None
+) -> Any:
     """Runs a command; returns what it found, or raises what the magic would show as an error.
 
     Args:
         name: the name of its magic.
         options: the options with a value; an empty one is left out.
-        token: the token to save, in place of a variable that the command reads.
+        secrets: the token to save, which an iterator shows in no frame of an error.
     """
     find_door()
-    scrub_call(*options.values(), *token.values())
+    shell = Shell(running_ipython(), {ARGUMENT[1:]: next(secrets)} if secrets else {})
+    token = [ARGUMENT] if shell.variables else []
+    scrub_call(*options.values(), *shell.variables.values())
     seconds = validate_timeout(timeout, "timeout")
-    if wrong := [option for option, value in {**options, **token}.items() if not isinstance(value, str)]:
+    if wrong := [option for option, value in options.items() if not isinstance(value, str)]:
         raise BadInput(f"{wrong[0]} must be a string.")
-    shell = _Caller({ARGUMENT[1:]: one for one in token.values()})
+    if not all(isinstance(value, str) for value in shell.variables.values()):
+        raise BadInput("token must be a string.")
     context = Context(frontend=_Silent(), timeout=seconds, shell=shell)
     given = (f"--{option}={value}" for option, value in options.items() if value)
-    _, failure = run(find_command(name), context, [*([ARGUMENT] if token else []), *words, *given])
+    _, failure = run(find_command(name), context, [*token, *words, *given])
     if failure is not None:
         raise failure
     return context.outcome

@@ -20,10 +20,10 @@ from ..errors import BadInput, Cancelled, CaveMagicError
 from ..ui.document import Line, Span
 from ..ui.document import line as spans
 from ..ui.door import either
+from ..ui.frontend import failure_line
 from ..ui.redact import MASK, find_secrets, mask
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
-from .views.failure import failure_line
 
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 
@@ -39,15 +39,22 @@ def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> t
     text = line if isinstance(line, str) else " ".join(word for word in line if not _is_file(word))
     secrets = find_secrets(text, _WITH_VALUE if command.name == "cave_save" else None)
     with uninterrupted(too_late=True):
-        failed = context.shell.scrub(secrets)
+        earlier, failed = context.shell.scrub_typed(secrets, too=isinstance(line, str))  # a function could not say so
     result, failure = _run(command, context, line, bool(secrets))
     with uninterrupted(too_late=True):  # a second Ctrl-C is meant for the command too
         if secrets and not context.is_history_kept:
-            _report_scrubbing(context, secrets, failed, failure is None)
+            is_password = all(secret.endswith("@") for secret in secrets)
+            _report_scrubbing(context, "password" if is_password else "token", failed)
+            _empty_cell(context, failure is None)
+        if earlier:
+            _report_scrubbing(context, "token", failed, f" in {earlier}")
         context.frontend.finish()
     if failure is not None:  # its frames, its cause and its words may contain what was typed
         failure.__cause__ = failure.__context__ = None
-        failure.args = tuple(_masked(part, secrets) for part in failure.args)
+        failure.args = tuple(
+            replace(part, text=mask(part.text, *secrets)) if isinstance(part, Span) else mask(str(part), *secrets)
+            for part in failure.args
+        )
         failure = failure.with_traceback(None)
         failure.rendered = context.frontend.render(failure_line(failure))
     return result, failure
@@ -110,22 +117,16 @@ def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequen
     )
 
 
-def _masked(part: str | Span, secrets: Sequence[str]) -> str | Span:
-    if isinstance(part, Span):
-        return replace(part, text=mask(part.text, *secrets))
-    return mask(str(part), *secrets)
-
-
 def _unexpected(error: BaseException) -> str | Line:
     """The message for an unexpected error, with its likely cause if there is one."""
     if (shortage := shortage_in(error)) is not None:
         return f"{shortage.words}. To go on, {shortage.advice}, and try again."
-    from ..environment.shadowed import find_shadowing_files
+    from ..environment.shadowed import find_culprit
 
     where = _location(error)
-    for file in find_shadowing_files()[:1]:
-        then = either("Rename it, restart the kernel, and try again.", "Rename it and try again.")
-        return f"{show_path(Path(file.path))} {file.words} ({where}). {then}"
+    if (found := find_culprit(error)) is not None:
+        path, does, remedy = found
+        return f"{show_path(Path(path))} {does} ({where}). {remedy}{either(', restart the kernel,', '')} and try again."
     if isinstance(error, ImportError) and (said := _not_importable((error.name or "").partition(".")[0])):
         return said
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
@@ -153,17 +154,22 @@ def _location(error: BaseException) -> str:
     return type(error).__name__ + place
 
 
-def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence[str], succeeded: bool) -> None:
-    """Says where a typed token may still be, and removes it from the cell if the front end allows it."""
-    shell, frontend = context.shell, context.frontend
-    what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
-    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal"
+def _report_scrubbing(context: Context, what: str, failed: Sequence[str], where: str = "") -> None:
+    """Says where a typed token may still be; `where`: the inputs that had it, unless that was the running one."""
+    place = (
+        "the front end's undo history and a checkpoint of the notebook" if context.shell.has_cells else "the terminal"
+    )
+    place = f"the cell, {place}" if where and context.shell.has_cells else place
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
-    frontend.say(
-        f"The {what} that you typed was removed from the history{but}.\n"
+    context.frontend.say(
+        f"The {what} that you typed{where} was removed from the history{but}.\n"
         f"It may still be in {place}; clear it if others can see it."
     )
-    inputs = shell.inputs
+
+
+def _empty_cell(context: Context, succeeded: bool) -> None:
+    """Removes a typed token from the running cell, if the front end allows it."""
+    shell, inputs = context.shell, context.shell.inputs
     if succeeded and shell.has_cells and inputs and MASK in inputs[-1]:
         shell.replace_cell(_without_typed(inputs[-1]))
 

@@ -8,24 +8,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..doctor.model import Shown
 from ..ui.document import Line, Page
 
 
-class Shown:
+class CommandOutcome(Shown):
     """An object that shows itself as the page of its command."""
 
     __slots__ = ()
-    page: Page
-
-    def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print nothing
-
-        return as_text(self.page)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from ..ui.terminal import bundle
-
-        return bundle(self.page)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
@@ -34,7 +24,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity(Shown):
+class Identity(CommandOutcome):
     """Whose token this computer sends to a server, as `%cave_whoami` shows it.
 
     Attributes:
@@ -69,7 +59,7 @@ class Identity(Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedToken(Shown):
+class SavedToken(CommandOutcome):
     """What was saved, as the last page of `%cave_save` shows it.
 
     Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from ..api.endpoints import tokens_page
 from ..api.responses import ListedToken
 from ..api.tokens import keeps_one_token
 from ..api.urls import host_of
 from ..credentials import removal
 from ..credentials.removal import Removal
-from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import local_servers_of
 from ..doctor import feasible, next_steps
@@ -19,7 +19,7 @@ from ..environment import cloud_volume
 from ..environment.caveclient_adapter import clients_in
 from ..errors import BadInput, Cancelled, NoToken, ServerInTrouble, TokenNotSaved
 from ..login import revocation
-from ..login.auth_server import probe_auth_server
+from ..login.exchange import probe_auth_server
 from ..token import Token, as_token
 from ..ui.document import Line, Span, line
 from ..ui.prompts import confirm
@@ -72,7 +72,10 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
             if left:
                 context.shell.scrub_tokens(found.tokens)
     except TokenNotSaved as error:
-        raise _not_removed(error, target, said) from None
+        then = feasible.after(
+            error, next_steps.setup(target, "remove", "--yes"), line(" Next: ", next_steps.check(target))
+        )
+        raise TokenNotSaved(*error.args, *(part for one in said for part in (Span(" "), *one)), *then) from None
     met = (local for (server, _), local in MEMORY.local_servers.items() if server == target.server)
     cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *met))
     MEMORY.clear()
@@ -81,13 +84,6 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     else:
         said = _still_valid(facts, done, is_old)
     context.frontend.show(tokens.removed_page(facts, done, [*said, *_elsewhere(context, facts, done)]))
-
-
-def _not_removed(error: TokenNotSaved, target: Target, said: list[Line]) -> TokenNotSaved:
-    obstacle = getattr(error, "obstacle", None)
-    again = next_steps.setup(target, "remove", "--yes")
-    step = feasible.past(obstacle, again).line if obstacle is not None else line("", next_steps.check(target))
-    return TokenNotSaved(*error.args, " ", *(part for one in said for part in (*one, Span(" "))), "Next: ", *step)
 
 
 def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: bool) -> list[Line]:
@@ -117,7 +113,7 @@ def _valid(facts: ServerFacts, token: Token, is_old: bool, why: str = "") -> Lin
     if is_old:
         way = line("That server revokes it only when it creates another one: ", next_steps.setup(facts.target, "new"))
     else:
-        way = line("To revoke it: ", Span(tokens.page_of(facts.target), "link"))
+        way = line("To revoke it: ", Span(tokens_page(facts.address), "link"))
     return line(Span("Note: ", "warning"), rest, way)
 
 
@@ -178,7 +174,7 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
     if not whole and len(given) < SHORTEST:
         raise BadInput(f"--token takes the last {SHORTEST} characters of a token. {NOTHING} To list yours: ", show)
     if len(found) + (is_own and own not in [key.token for key in found]) > 1:
-        page = Span(tokens.page_of(target), "link")
+        page = Span(tokens_page(target.server), "link")
         raise BadInput(f"several of your tokens end like that. {NOTHING} To choose the right one: ", page)
     if is_own:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)

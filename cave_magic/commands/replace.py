@@ -16,7 +16,6 @@ from ..doctor.evidence import ServerFacts
 from ..environment.caveclient_adapter import clients_in
 from ..errors import Cancelled, ServerInTrouble, TokenExists, TokenNotChecked, TokenRejected
 from ..login import revocation, verify
-from ..login.auth_server import probe_auth_server
 from ..login.exchange import Exchange, NewToken, revokes_the_other
 from ..token import Token
 from ..ui.document import Line, line
@@ -40,9 +39,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
     if facts.account is None or old is None:
         raise no_account(facts)
     verify.try_saving(target)
-    seconds = context.seconds()
-    auth = probe_auth_server(target, seconds, context.frontend)
-    exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
+    exchange = token_input.exchange_on(context, target)
     files, others = files_with(target.server, old.meant)
     copies = [path for path in files if obstacle_to(Intent.WRITE, path) is None]
     if not args.yes:

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from ..credentials import save
 from ..credentials.stored_tokens import resolve
@@ -18,7 +19,7 @@ from ..login.exchange import is_from_address
 from ..ui.document import Page
 from ..ui.door import in_shell
 from . import token_input
-from .arguments import argument, command
+from .arguments import argument, command, examples
 from .context import Context
 from .views import access, guide
 
@@ -41,22 +42,16 @@ PIPE_SECONDS = 60.0
         help="read it from a file, such as a download from the tokens page; - is what is piped in",
     ),
     argument("--no-check", action="store_true", help="save it without checking it with the server (no network)"),
+    examples=[examples("Examples:", "", "--from-env CAVE_TOKEN", "--from-file ~/Downloads/token.json --overwrite")],
 )
 def cave_save(context: Context, args: argparse.Namespace) -> None:
-    """Saves a token where CAVEclient and cloud-volume find it, after checking it with the server.
-
-    Examples:
-
-        %cave_save
-        %cave_save --from-env CAVE_TOKEN
-        %cave_save --from-file ~/Downloads/token.json --overwrite
-    """
+    """Saves a token where CAVEclient and cloud-volume find it, after checking it with the server."""
     names = context.shell.variables
     for option in ("server", "datastack", "from_file"):
         if (variable := _variable_in(getattr(args, option) or "")) is not None:
             setattr(args, option, _from_variable(variable, names))
     target = context.target_of_token(args)
-    text, given = _given(args, names)
+    text, given = _given(args, names, target)
     try:
         with token_input.cleaning_up(context):
             if text is not None and not args.no_check and in_shell() and not context.frontend.can_ask:
@@ -76,7 +71,7 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
         context.frontend.show(guide.prompt_page(target, is_first=resolve(target.server).token is None))
     if args.no_check:
         text = token_input.ask(context, target) if text is None else text
-        return context.frontend.show(_save_unchecked(context, text, target, args))
+        return _save_unchecked(context, text, target, args)
     if text is None:
         new = token_input.by_prompt(context, target, args.overwrite)
     else:
@@ -92,24 +87,21 @@ def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, te
         if not is_saved:
             return _save(context, target, args, text, given)
     saved = save.Saved(written=(server_file(target.server),), unchanged=True)
-    page = access.saved_by_another_page(token, target, saved)
-    context.outcome = token_input.saved_token(token, target, saved, page)
-    return context.frontend.show(page)
+    return token_input.conclude(context, token, target, saved, access.saved_by_another_page(token, target, saved))
 
 
-def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
+def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> None:
     token = token_input.pick(context, text, target)
-    agreed = not args.overwrite and token_input.agrees_to_replace(context, token, target)
+    agreed = None if args.overwrite else token_input.agrees_to_replace(context, token, target)
     with token_input.saving(context, token, target):
-        saved = verify.save_and_prove(token, target, args.overwrite or agreed)
+        saved = verify.save_and_prove(token, target, args.overwrite or agreed is not None, replaces=agreed)
     page = access.unchecked_page(token, target, saved)
     if is_from_address(text):
         page = pages.with_lines(page, [pages.expires_soon(target, context.frontend.can_ask)])
-    context.outcome = token_input.saved_token(token, target, saved, page)
-    return page
+    token_input.conclude(context, token, target, saved, page)
 
 
-def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str | None, list[str]]:
+def _given(args: argparse.Namespace, names: Mapping[str, object], target: Target) -> tuple[str | None, list[str]]:
     """The text that contains the token, and the options that say where it is, to repeat them in a suggested line.
 
     The text is None if the command has to ask for it.
@@ -127,6 +119,9 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
         return text, ["--from-file", args.from_file] if is_there_again else []
     if (variable := _variable_in(typed)) is not None:
         return _from_variable(variable, names), [f"${variable}"]
+    if isinstance(names.get(typed), str):
+        meant = next_steps.save(target, f"${typed}")
+        raise BadInput(f"there is a variable {typed}. To save the token in it: ", meant)
     return typed or None, []
 
 
@@ -157,8 +152,10 @@ def _from_variable(name: str, names: Mapping[str, object]) -> str:
     if value is None:
         shown = name if name.isidentifier() and len(name) < 30 else "with that name"
         raise BadInput(f"there is no variable {shown}.")
+    if isinstance(value, PurePath):
+        return str(value)
     if not isinstance(value, str):
-        raise BadInput(f"{name} is not a string (its type is {type(value).__name__}).")
+        raise BadInput(f"the variable {name} is not a string (its type is {type(value).__name__}).")
     if not value.strip():
         raise NotAToken("this is not a token: the text is empty. Nothing was changed.")
     return value

@@ -13,12 +13,11 @@ from ..doctor.checks.token import is_malformed
 from ..doctor.evidence import ServerFacts
 from ..errors import BadInput, Cancelled, ServerInTrouble
 from ..login import pages, verify, web_browser
-from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import sign_in_in_browser
-from ..login.exchange import Exchange, NewToken
+from ..login.exchange import NewToken
 from ..ui.prompts import confirm
 from . import KINDS, acceptance, token_input
-from .arguments import DATASTACK, argument, command
+from .arguments import DATASTACK, argument, command, examples
 from .context import Context, in_trouble
 from .remove import remove_token
 from .replace import replace_token
@@ -43,23 +42,19 @@ from .views import access, guide
     argument(
         "--token", metavar="ENDING", help="with remove: revoke another token of your account, by its last characters"
     ),
+    examples=[
+        examples(
+            "Without arguments it says whether you need new or existing, or that you are set up:",
+            *("", "new", "existing v1dd_public", "existing --use latest"),
+        ),
+        examples(
+            "If others may have seen your token, or when a course on a shared computer ends:",
+            *("replace", "remove --revoke", "remove --token 4f2a"),
+        ),
+    ],
 )
 def cave_setup(context: Context, args: argparse.Namespace) -> None:
-    """Sets up access to CAVE on this computer, step by step.
-
-    Without arguments it says whether you need new or existing, or that you are set up:
-
-        %cave_setup
-        %cave_setup new
-        %cave_setup existing v1dd_public
-        %cave_setup existing --use latest
-
-    If others may have seen your token, or when a course on a shared computer ends:
-
-        %cave_setup replace
-        %cave_setup remove --revoke
-        %cave_setup remove --token 4f2a
-    """
+    """Sets up access to CAVE on this computer, step by step."""
     _refuse_contradictions(args)
     run = {"replace": replace_token, "remove": remove_token}.get(args.kind, _set_up)
     with token_input.cleaning_up(context):
@@ -67,11 +62,10 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
-    others = {"--yes": args.yes, "--revoke": args.revoke, "--token": args.token is not None}
-    kinds = {"--yes": ("replace", "remove")}
-    for option in (option for option, given in others.items() if given):
-        if args.kind not in kinds.get(option, ("remove",)):
-            raise BadInput(f"{option} works only with {' and '.join(kinds.get(option, ('remove',)))}.")
+    kinds = {"yes": ("replace", "remove"), "revoke": ("remove",), "token": ("remove",)}
+    for option, those in kinds.items():
+        if getattr(args, option) not in (None, False) and args.kind not in those:
+            raise BadInput(f"--{option} works only with {' and '.join(those)}.")
     if args.kind in ("replace", "remove") and (args.paste or args.use):
         raise BadInput("--paste and --use work only with new and existing.")
     if args.revoke and args.token is not None:
@@ -105,7 +99,8 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
 def _show_status(context: Context, facts: ServerFacts) -> None:
     context.is_well = access.can_go_on(facts)
     notes = [pages.expires_soon(facts.target, context.frontend.can_ask, expiry(facts))] if is_temporary(facts) else []
-    context.frontend.show(pages.with_lines(access.status_page(facts), notes))
+    page = pages.with_lines(access.status_page(facts), (*access.of_an_old_caveclient(), *notes))
+    context.frontend.show(page)
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
@@ -134,15 +129,14 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     """A token that the server has accepted: through the browser if that works, else from the prompt."""
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
-    seconds = context.seconds()
-    auth = probe_auth_server(target, seconds, context.frontend)
+    exchange = token_input.exchange_on(context, target)
+    auth = exchange.auth
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"signing in does not work right now: {auth.failure}. Nothing was changed. Try again {auth.page.until}, "
             "or paste a token that you have: ",
             next_steps.setup(target, "existing", "--paste"),
         )
-    exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
     use = args.use or ("new" if args.kind == "new" else "")
     if not args.paste and not auth.failure:
 

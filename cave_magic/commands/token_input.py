@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +29,7 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
-from ..login.auth_server import probe_auth_server
-from ..login.exchange import PATIENCE, Exchange, NewToken, stored_tokens
+from ..login.exchange import PATIENCE, Exchange, NewToken, probe_auth_server, stored_tokens
 from ..login.route import is_sign_in_address
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
@@ -109,33 +108,38 @@ def verified(context: Context, token: Token, target: Target, given: Sequence[str
 
 def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
     """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
-    target, frontend, seconds = found.target, context.frontend, context.seconds()
-    agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
-    if found.permanent is not False or not frontend.can_ask:
+    target = found.target
+    agreed = None if overwrite else agrees_to_replace(context, found.token, target, found.account)
+    if found.permanent is not False or not context.frontend.can_ask:
         return NewToken(verified=found, may_replace=agreed)
     verify.try_saving(target)
-    exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
-    result = exchange.replace(found, asks)
+    result = exchange_on(context, target).replace(found, asks)
     if result is None and not asks:
         raise Cancelled
     return result or NewToken(verified=found, may_replace=agreed)
 
 
-def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> bool:
-    """Asks whether a token may replace a different one that is stored; false if none is, or if nobody can be asked.
+def exchange_on(context: Context, target: Target) -> Exchange:
+    """What exchanges tokens on a server, whose auth service has been probed."""
+    frontend, seconds = context.frontend, context.seconds()
+    return Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
+
+
+def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> Token | None:
+    """Asks whether a token may replace the one that is stored; None if that is the same, or if nobody can be asked.
 
     `account` is that of the new token, or None if it was not checked. Raises Cancelled if the person declines.
     """
     old, frontend = token_in_the_way(token, target.server), context.frontend
     if old is None or not frontend.can_ask:
-        return False
+        return None
     owner = None
     if account is not None:
         with frontend.waiting() as on_wait:
             owner = verify.owner_of(old, target.server, context.seconds(), on_wait)
     if not confirm(frontend, guide.replace_question(old, owner, token, account)):
         raise Cancelled("the stored token was kept.")
-    return True
+    return old.meant
 
 
 def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) -> None:
@@ -157,7 +161,7 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
 
 
 def save_new(
-    context: Context, new: NewToken, overwrite: bool, copies: Iterable[Path] = (), replaces: Token | None = None
+    context: Context, new: NewToken, overwrite: bool, copies: Sequence[Path] = (), replaces: Token | None = None
 ) -> Saved:
     """Saves a token, also in other files (`copies`), and proves that CAVEclient finds it. If that fails, a token that
     was created for this is revoked. If only one token may be replaced, that is `replaces`.
@@ -165,8 +169,8 @@ def save_new(
     token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
-            may_replace = overwrite or new.exchanged or new.may_replace
-            saved = verify.save_and_prove(token, target, may_replace, new.verified, copies, replaces)
+            may_replace, only = overwrite or new.exchanged or new.may_replace is not None, replaces or new.may_replace
+            saved = verify.save_and_prove(token, target, may_replace, new.verified, copies, only)
     except TokenNotSaved as error:
         raise _not_saved(new, error) from None
     except BaseException:
@@ -199,18 +203,18 @@ def show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remar
     A script does not wait for the import of caveclient, which takes longer than saving a token.
     """
     works = None if in_shell() and not context.frontend.can_ask else not packages.import_caveclient()
-    page = pages.with_lines(access.card_page(found, saved, works), remarks)
-    context.outcome = saved_token(found.token, found.target, saved, page, found.account)
-    context.frontend.show(page)
-    if works and found.opens:
-        context.go_on_with(next_steps.go_on(again(found.target)))
+    notes = [] if works is None else access.of_an_old_caveclient()
+    page = pages.with_lines(access.card_page(found, saved, works), (*notes, *remarks))
+    conclude(context, found.token, found.target, saved, page, found.account)
+    if works and found.opens and context.frontend.can_ask:
+        context.fill_next(next_steps.go_on(again(found.target)).text)
 
 
-def saved_token(
-    token: Token, target: Target, saved: Saved, page: Page, account: Account | None = None
-) -> outcomes.SavedToken:
-    """What was saved, for a script."""
-    return outcomes.SavedToken(
+def conclude(
+    context: Context, token: Token, target: Target, saved: Saved, page: Page, account: Account | None = None
+) -> None:
+    """Shows the last page, and keeps what was saved for a script."""
+    context.outcome = outcomes.SavedToken(
         server=target.server,
         token=token.ending,
         files=tuple(map(str, saved.written)),
@@ -218,6 +222,7 @@ def saved_token(
         account=account.to_dict() if account is not None else None,
         page=page,
     )
+    context.frontend.show(page)
 
 
 def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:

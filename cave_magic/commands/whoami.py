@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..api.endpoints import tokens_page
 from ..credentials.locations import Role
 from ..credentials.stored_tokens import OtherFile, other_files
 from ..credentials.token_files import show_path
@@ -13,19 +14,17 @@ from ..doctor import next_steps
 from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
-from ..doctor.gather import ask_servers
-from ..doctor.session import NotebookSession
 from ..errors import BadInput, CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from ..login.verify import owner_of
 from ..token import Token
 from ..ui.document import Page, Span, line, plain_text
-from .arguments import DATASTACK, argument, command
+from ..ui.frontend import failure_line
+from .arguments import DATASTACK, argument, command, examples
 from .context import Context, in_trouble
-from .everywhere import targets_everywhere
+from .everywhere import say_json, targets_everywhere
 from .outcomes import Identity
 from .views import tokens
 from .views.everywhere import identities_page
-from .views.failure import failure_line
 from .views.whoami import revealed_page, whoami_page
 
 
@@ -35,17 +34,10 @@ from .views.whoami import revealed_page, whoami_page
     argument("--tokens", action="store_true", help="list the permanent tokens of your account, without their values"),
     argument("--all", action="store_true", help="every server for which this computer has a token"),
     argument("--json", action="store_true", help="print it as JSON and nothing else"),
+    examples=[examples("Examples:", "", "--all", "--reveal", "--tokens")],
 )
 def cave_whoami(context: Context, args: argparse.Namespace) -> None:
-    """Shows your account on the server, and which token this computer sends.
-
-    Examples:
-
-        %cave_whoami
-        %cave_whoami --all
-        %cave_whoami --reveal
-        %cave_whoami --tokens
-    """
+    """Shows your account on the server, and which token this computer sends."""
     if args.all and (args.names or args.datastack or args.server or args.reveal or args.tokens):
         raise BadInput("--all shows every server: leave out the datastack, --server, --reveal and --tokens.")
     if args.json and (args.reveal or args.tokens):
@@ -67,15 +59,12 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
 
 def _everywhere(context: Context, is_json: bool) -> None:
-    """Shows all servers, which are asked at the same time."""
-    notebook = NotebookSession(can_ask=context.frontend.can_ask)
-    with context.frontend.waiting() as on_wait:
-        servers = ask_servers(targets_everywhere(), context.seconds(), on_wait, notebook)
+    """Shows all servers."""
+    servers = context.facts_of_each(targets_everywhere(context, is_json))
     found = [_identity(facts, others=_others(context, facts)) for facts in servers]
     context.outcome, context.is_well = tuple(found), all(one.ok for one in found)
     if is_json:
-        said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in found]}
-        return context.frontend.say_data(json.dumps(said, indent=2))
+        return say_json(context, found)
     return context.frontend.show(identities_page(found))
 
 
@@ -131,7 +120,7 @@ def _where(facts: ServerFacts) -> dict[Token, str]:
 
 def no_list(facts: ServerFacts) -> ServerInTrouble:
     """The error if the server did not list the account's tokens."""
-    page = Span(tokens.page_of(facts.target), "link")
+    page = Span(tokens_page(facts.address), "link")
     return ServerInTrouble(f"{facts.host} did not list your tokens. To see them: ", page)
 
 

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cave_magic.sandbox.console import Quit, obey
-from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, fault
+from cave_magic.sandbox.faults import MISBEHAVIOURS, SECONDS, SERVERS, SERVICES, Numbers, UnknownMisbehaviour, fault
 from cave_magic.sandbox.server import AUTH_VERSION, Sandbox
 
 USUAL_PORT = 8900
+_PORTS = Numbers("a port", 1, 65_534, whole=True)  # the local server has the next one
 _PORTS_TO_TRY = 50
 _PROGRAM = "python -m cave_magic.sandbox"
 
@@ -50,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("what", nargs="?", choices=["start", "ipython", "demo"], default="start", help="default: start")
-    add("--port", type=int, help=f"port of the global server (default: {USUAL_PORT} or the next free one)")
-    add("--local-port", type=int, help="port of the local server (default: the next free one)")
+    add("--port", type=_port, help=f"port of the global server (default: {USUAL_PORT} or the next free one)")
+    add("--local-port", type=_port, help="port of the local server (default: the next free one)")
     add(
         "--misbehave",
         action="append",
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         help="terms that a person has not accepted",
     )
     add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0, an account has one permanent token")
-    add("--delay", type=float, default=0.0, metavar="SECONDS", help="delay every response")
+    add("--delay", type=_seconds, default=0.0, metavar="SECONDS", help="delay every response")
     add("--tls", action="store_true", help="serve https with a self-signed certificate")
     return parser
 
@@ -79,6 +80,21 @@ def _pair(text: str) -> tuple[str, str]:
     if not (first and equals and second):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return first, second
+
+
+def _number(text: str, among: Numbers) -> float:
+    try:
+        return among.read(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _port(text: str) -> int:
+    return int(_number(text, _PORTS))
+
+
+def _seconds(text: str) -> float:
+    return _number(text, SECONDS)
 
 
 def _misbehaviour(text: str) -> tuple[str, str]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cave_magic.sandbox.faults import METHODS, MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, read_target
+from cave_magic.sandbox.faults import (
+    METHODS,
+    MISBEHAVIOURS,
+    SECONDS,
+    SERVERS,
+    SERVICES,
+    YEARS,
+    UnknownMisbehaviour,
+    read_target,
+)
 from cave_magic.sandbox.server import Sandbox
 
 
@@ -53,6 +62,8 @@ def _misbehave(cave: Sandbox, words: list[str]) -> str:
 
 def _behave(cave: Sandbox, words: list[str]) -> str:
     target = " ".join(words)
+    if target:
+        read_target(target)
     cave.behave(target or None)
     return f"{target} works again." if target else "Everything works again."
 
@@ -96,12 +107,13 @@ def _forget(cave: Sandbox, words: list[str]) -> str:
 
 
 def _advance(cave: Sandbox, words: list[str]) -> str:
-    cave.advance(float(words[0]))
-    return f"{float(words[0]):g} s have passed for temporary tokens and for the caches of the services."
+    seconds = YEARS.read(words[0])
+    cave.advance(seconds)
+    return f"{seconds:g} s have passed for temporary tokens and for the caches of the services."
 
 
 def _delay(cave: Sandbox, words: list[str]) -> str:
-    cave.delay = float(words[0])
+    cave.delay = SECONDS.read(words[0])
     return f"Every response is delayed by {cave.delay:g} s."
 
 

@@ -176,8 +176,15 @@ class Numbers:
         except ValueError:
             return False
 
+    def read(self, text: str) -> float:
+        """The number in `text`. Raises ValueError if it is none of them."""
+        if not self.has(text):
+            raise ValueError(f"takes {self.words}")
+        return float(text)
+
 
 SECONDS = Numbers("seconds", 0, 86_400)
+YEARS = Numbers("seconds", 0, 10**9)
 STATUS = Numbers("a status", 200, 599, whole=True)
 
 

@@ -175,9 +175,9 @@ class Port:
         thread.start()
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing:
             ready, _, _ = select.select([self._listener, self._woken], [], [])
-            if self._closing or self._listener not in ready:
+            if self._woken in ready:
                 return
             try:
                 sock, _ = self._listener.accept()

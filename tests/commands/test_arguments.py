@@ -8,10 +8,17 @@ import re
 import pytest
 
 from cave_magic.commands import NAMES, find_command
-from cave_magic.commands.arguments import read
+from cave_magic.commands.arguments import MagicCommand, read
 from cave_magic.errors import BadInput
 
 SECRET = "0f3b8c6e1d2a4b5c0f3b8c6e1d2a4b5c"
+
+
+def test_a_command_needs_no_name_of_a_program(monkeypatch):
+    """A notebook may empty `sys.argv`, from which argparse would take the name of the program."""
+    monkeypatch.setattr("sys.argv", [])
+    run = find_command("cave_check").run
+    assert MagicCommand(run, (), ()).name == "cave_check"
 
 
 @pytest.mark.parametrize(
@@ -94,11 +101,14 @@ def test_a_wrong_line_is_explained_without_quoting_a_value(line, message, capsys
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_help_has_usage_text_and_options(name):
-    """The usage comes first, then the docstring with its examples, then each option."""
+    """The usage comes first, then the docstring and the examples, then each option."""
     command = find_command(name)
     usage, _, rest = command.format_help().partition("\n\n")
     assert usage.startswith(f"%{name} [")
     assert rest.startswith(str(inspect.getdoc(command.run)))
+    for heading, lines in command.examples():
+        assert heading + "\n\n" + "".join(f"    {line.text}\n" for line in lines) in rest
+        assert all(f"%{name}" in line.text for line in lines)
     assert all(option in rest for option in command.options)
     assert "positional" not in rest
 

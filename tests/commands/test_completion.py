@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +16,11 @@ from cave_magic.doctor.gather_memory import MEMORY
 from ..test_loading import HEAVY, modules_of, tops
 
 
-@pytest.fixture(autouse=True)
-def no_memory() -> Iterator[None]:
-    """Nothing is remembered from another test, or for one."""
-    MEMORY.clear()
-    yield
-    MEMORY.clear()
+@pytest.fixture
+def shell(shell: Any) -> Any:
+    """The usual shell without jedi, which reads all of Python's builtins where nothing fits: that takes seconds."""
+    shell.Completer.use_jedi = False
+    return shell
 
 
 CASES = {
@@ -71,7 +69,8 @@ def test_tab_offers_the_words_that_fit(shell, text, jedi):
 
 @pytest.mark.parametrize("text", ["%cave_setup ex", "%cave_check minnie", "%cave_check --server h", "%cave_save --no"])
 def test_tab_offers_nothing_else(shell, text):
-    """No names of variables, files or other magics are offered."""
+    """No names of variables, files or other magics are offered, not by jedi either."""
+    shell.Completer.use_jedi = True
     allowed = {*KNOWN_SERVERS, *KNOWN_DATASTACKS, "existing", "--no-check"}
     assert {word for word, _ in offered(shell, text)} <= allowed
 
@@ -105,7 +104,6 @@ def test_what_an_account_can_read_is_remembered(run, set_up, shell):
 )
 def test_other_strings_are_not_completed(shell, text):
     """Only the first argument of CAVEclient is, and only inside its quotes."""
-    shell.Completer.use_jedi = False  # which would look for a second
     assert not {word for word, _ in offered(shell, text)} & set(KNOWN_DATASTACKS)
 
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from cave_magic.doctor.checks import CHECKS
+from cave_magic.doctor.reference import explanation, fix_of
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import door
+from cave_magic.ui.document import plain_text
 
 
 def test_each_check_is_explained_without_a_request(run: Any, set_up: str, cave: Sandbox):
@@ -19,9 +22,17 @@ def test_each_check_is_explained_without_a_request(run: Any, set_up: str, cave: 
         assert ran.error == ""
         named = f"{check.title} ({check.id})" if check.title != check.id else check.title
         assert words.startswith(f"{named} What it means: ")
-        assert check.explains.replace("`", "") in words
-        assert check.fixed_by.replace("`", "") in words
+        assert check.explains in words
+        assert plain_text(fix_of(check)) in words
     assert list(cave.requests) == []
+
+
+def test_an_explanation_is_for_where_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+    """In a shell it names the program, no magic, and no kernel to restart after an installation."""
+    monkeypatch.setattr(door, "_in_shell", True)
+    for check in CHECKS:
+        said = "\n".join(map(plain_text, explanation(check).blocks))
+        assert not [word for word in ("%", "`", "{", "then restart the kernel") if word in said], said
 
 
 def test_the_id_of_a_row_is_understood(run: Any):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
+import traceback
+import types
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,42 @@ def test_the_line_of_an_error_calls_the_function(cave, home):
     with pytest.raises(TokenNotChecked) as failed:
         cave_magic.save(token, server=cave.server, overwrite=True)
     assert f'cave_magic.save(token, server="{cave.server}", overwrite=True, verify=False)' in str(failed.value)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"timeout": 0}, {"server": 5}, {"server": "not an address"}])
+def test_the_frames_of_an_error_hold_no_token(home, wrong):
+    """Some loggers show the variables of each frame of an error; those of this package have no token."""
+    with pytest.raises((NotAToken, BadInput)) as failed:
+        cave_magic.save(f"x{'ab' * 16}", **wrong)
+    ours = [frame for frame, _ in traceback.walk_tb(failed.tb) if frame.f_globals["__name__"].startswith("cave_magic")]
+    assert ours
+    assert not [frame for frame in ours if "abab" in repr(frame.f_locals)]
+
+
+def test_a_token_that_is_typed_at_python_s_prompt_leaves_its_history(home, monkeypatch):
+    """Python writes its history to a file at its end."""
+    lines = [f"cave_magic.save('{'ab' * 16}', timeout=0)", "1 + 1"]
+    fake = types.ModuleType("readline")
+    monkeypatch.setattr(fake, "get_current_history_length", lambda: len(lines), raising=False)
+    monkeypatch.setattr(fake, "get_history_item", lambda number: lines[number - 1], raising=False)
+    monkeypatch.setattr(fake, "replace_history_item", lines.__setitem__, raising=False)
+    monkeypatch.setitem(sys.modules, "readline", fake)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with pytest.raises(BadInput):
+        cave_magic.save("ab" * 16, timeout=0)
+    assert lines == ["cave_magic.save('****', timeout=0)", "1 + 1"]
+
+
+@pytest.mark.parametrize("module", ["cave_magic.commands.functions", "cave_magic.commands.line"])
+def test_the_frames_hold_none_if_a_module_is_broken(monkeypatch, module):
+    """An import that fails, such as that of a package in a broken environment, shows no token either."""
+    monkeypatch.delitem(sys.modules, "cave_magic.commands.functions", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError) as failed:
+        cave_magic.save("ab" * 16)
+    frames = [frame for frame, _ in traceback.walk_tb(failed.tb) if frame.f_code.co_name == "save"]
+    assert frames
+    assert not [frame for frame in frames if "abab" in repr(frame.f_locals)]
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,17 @@ import pytest
 from cave_magic.api.urls import host_of
 from cave_magic.commands.views.guide import first_address
 from cave_magic.credentials.target import find_target
+from cave_magic.environment.packages import Unmet
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Visitor
 
-from ..support.shell import sit_at_terminal
+from ..support.shell import settings, sit_at_terminal
 
 WRONG = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def person(cave, run, monkeypatch):
+def person(cave, shell, monkeypatch):
     """A person at a prompt: `person(answer, ...)` sets the answers and counts the questions."""
 
     answers: list[object] = []
@@ -38,7 +39,7 @@ def person(cave, run, monkeypatch):
     sit_at_terminal(monkeypatch)
     monkeypatch.setattr("getpass.getpass", answer)
     monkeypatch.setattr("builtins.input", answer)
-    run(f'%config CaveMagics.server = "{cave.server}"')
+    settings(shell).server = cave.server
 
     def ready(*values: object) -> list[str]:
         answers[:] = values
@@ -201,6 +202,17 @@ def test_the_next_cell_stays_empty(cave, run, person, shell, monkeypatch, why):
     assert getattr(shell, "rl_next_input", None) is None
 
 
+@pytest.mark.parametrize("line", ["%cave_setup", "%cave_save --from-env ADA"])
+def test_a_caveclient_that_is_too_old_is_named(cave, run, set_up, monkeypatch, line):
+    """Whoever is told to go on also learns what to upgrade first; with a good caveclient nothing is said."""
+    monkeypatch.setenv("ADA", set_up)
+    said = "Note: cave-magic needs caveclient>=7 (6.5.2 is installed). To upgrade it: %pip install"
+    assert said not in " ".join(run(line).out.split())
+    old = Unmet(name="caveclient", specifier=">=7", have="6.5.2", by="cave-magic")
+    monkeypatch.setattr("cave_magic.environment.packages.unmet_requirements", lambda: (old,))
+    assert said in " ".join(run(line).out.split())
+
+
 @pytest.mark.parametrize("who", ["ada@example.org", "bob@example.org"])
 def test_the_first_link_of_the_guide_leads_to_a_page_for_people(cave, who):
     """On a server outside the table, too, it takes a person through sign-in and terms to a page, not to JSON."""
@@ -327,6 +339,29 @@ def test_a_name_in_braces_is_a_variable(cave, run, person, shell, home, typed):
     assert not ran.error, ran.message
     assert json.loads(_files(home)["cave-secret.json"])["token"] == token
     assert shell.history_manager.input_hist_raw[-1] == f"%cave_save {typed}"
+
+
+def test_a_variable_without_a_dollar_is_recognised(cave, run, person, shell, home):
+    """`%cave_save token` means the variable, and is not called a placeholder; the printed line saves it."""
+    shell.user_ns["token"] = cave.new_token("ada")
+    ran = run(f"%cave_save token --server {cave.server}")
+    assert (ran.error, _files(home)) == ("BadInput", {})
+    line = f"%cave_save $token --server {cave.server}"
+    assert ran.message == f"there is a variable token. To save the token in it: {line}"
+    assert run(line).error == ""
+
+
+def test_the_name_of_a_variable_stays_as_it_is(run, shell):
+    """An error that begins with a name does not capitalize it: `b` and `B` are two variables."""
+    shell.user_ns["b"] = b"abc"
+    assert "variable b is not a string (its type is bytes)" in run("%cave_save $b").out
+
+
+def test_a_path_in_a_variable_is_a_file(cave, run, shell, home, tmp_path):
+    """`--from-file` takes a path of pathlib, too."""
+    shell.user_ns["path"] = tmp_path / "token.json"
+    shell.user_ns["path"].write_text(json.dumps({"token": cave.new_token("ada")}))
+    assert run(f"%cave_save --from-file $path --server {cave.server}").error == ""
 
 
 @pytest.mark.parametrize(

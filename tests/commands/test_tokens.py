@@ -261,8 +261,14 @@ def test_a_failed_save_keeps_the_old_token(ada, cave, set_up, home, monkeypatch)
 ROUTES = ("GET /auth/api/v1/user/cache", f"GET {KEYS}", f"POST {KEYS}", f"DELETE {KEYS}", "/auth", "/info")
 
 
-@pytest.mark.parametrize(("nth", "how"), [(1, "status:502"), (2, "status:502"), (2, "status:401"), (3, "status:502")])
-@pytest.mark.parametrize("route", ROUTES)
+REFUSALS = ((1, "status:502"), (2, "status:502"), (2, "status:401"), (3, "status:502"))
+SENT_ONCE = ("POST", "DELETE")
+
+
+@pytest.mark.parametrize(
+    ("route", "nth", "how"),
+    [(route, *how) for route in ROUTES for how in REFUSALS if how[0] == 1 or not route.startswith(SENT_ONCE)],
+)
 def test_whatever_the_server_refuses_one_working_token_is_left(ada, cave, set_up, home, monkeypatch, route, nth, how):
     """From the nth request to a route on it fails: the stored token works, and what it says about the old one is true."""
     monkeypatch.setattr(revocation, "PAUSES", (0.0,))
@@ -357,6 +363,16 @@ def test_a_token_that_was_saved_meanwhile_is_kept(ada, cave, set_up, home, monke
 def save_for(cave: Sandbox, token: str) -> None:
     """What a line in another window does."""
     save_token(Token(token), cave.server, local_servers=[cave.local_server], overwrite=True)
+
+
+@pytest.mark.parametrize("unchecked", ["", " --no-check"])
+def test_only_the_token_that_was_asked_about_is_replaced(ada, cave, home, shell, monkeypatch, unchecked):
+    """Another window saves one while `%cave_save` asks whether to replace the one before: that is kept."""
+    other, shell.user_ns["mine"] = cave.new_token("ada"), cave.new_token("bob")
+    monkeypatch.setattr("builtins.input", lambda _: save_for(cave, other) or "y")
+    ran = ada(f"%cave_save $mine{unchecked}")
+    assert (ran.error, stored(home)) == ("TokenExists", [other])
+    assert "was changed or removed in the meantime" in ran.message
 
 
 def test_a_copy_that_was_changed_meanwhile_is_kept(ada, cave, set_up, monkeypatch):

@@ -9,7 +9,6 @@ import pytest
 from cave_magic.commands.views.guide import again_page, first_address, guide_page
 from cave_magic.commands.views.whoami import revealed_page
 from cave_magic.credentials.target import Target
-from cave_magic.environment.platforms import COLAB, Runtime
 from cave_magic.token import Token
 from cave_magic.ui.terminal import as_text
 
@@ -17,11 +16,10 @@ from ..support.shell import sit_at_terminal
 
 TARGET = Target(datastack="minnie65_public", server="https://global.daf-apis.com")
 TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
-AT_HOME = Runtime(platform="", is_ephemeral=False, has_display=True)
 
 
-def guide(new: bool = True, can_ask: bool = True, runtime: Runtime = AT_HOME) -> str:
-    return as_text(guide_page(TARGET, new, can_ask, runtime))
+def guide(new: bool = True, can_ask: bool = True) -> str:
+    return as_text(guide_page(TARGET, new, can_ask))
 
 
 def test_a_new_person_creates_an_account_first():
@@ -45,9 +43,10 @@ def test_without_a_prompt_the_last_step_stores_the_token():
     assert "3. Keep: store the token as CAVE_TOKEN in" in guide(can_ask=False)
 
 
-def test_an_ephemeral_platform_is_noted_before_the_steps():
+def test_an_ephemeral_platform_is_noted_before_the_steps(monkeypatch):
     """On Colab the guide begins with what is lost and the commands that restore it."""
-    lines = guide(runtime=COLAB).splitlines()
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    lines = guide().splitlines()
     assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 

@@ -23,6 +23,8 @@ from cave_magic.ui.document import plain_text
 from cave_magic.ui.frontend import Frontend, PlainFrontend
 from cave_magic.ui.terminal import as_text
 
+from ..support.packages import Tiny
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -146,10 +148,12 @@ print("\\n" + json.dumps(failures))
 
 def test_the_commands_run_where_ipython_is_not_installed(cave, home):
     """In a pipe, without IPython, the four commands work and print plain text. caveclient alone needs IPython."""
+    files = {"caveclient/__init__.py": "import IPython", "caveclient/auth.py": ""}
+    Tiny(name="caveclient", version="8.2.1", files=files).install(home / "packages")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, cave.server],
-        cwd=ROOT, env={**os.environ, "HOME": str(home), "ADA": cave.new_token("ada"), "FORCE_COLOR": "1"},
-        capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(home / "packages"), "ADA": cave.new_token("ada"), "FORCE_COLOR": "1"},
+        capture_output=True, text=True, timeout=100, check=True,
     )  # fmt: skip
     *printed, failures = done.stdout.splitlines()
     text = "\n".join(printed)

@@ -39,7 +39,7 @@ def send_raw(address: str, ask: str, headers: Mapping[str, str] | None = None, b
         lines.append(f"Content-Length: {len(body)}")
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     request = "\r\n".join([*lines, "", body or ""]).encode("latin-1")
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=60) as sock:
         sock.sendall(request)
         answer = http.client.HTTPResponse(sock, method=method)
         try:

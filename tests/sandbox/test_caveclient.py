@@ -14,6 +14,8 @@ from urllib3.util.retry import Retry
 from cave_magic.sandbox import Sandbox
 
 caveclient = pytest.importorskip("caveclient")
+QUICK = 20.0
+"""Seconds that a busy computer may need for what takes a tenth of a second; waiting for nothing would take minutes."""
 BACKOFF = Retry.get_backoff_time  # which other tests do not wait for
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning")
 
@@ -188,7 +190,7 @@ def test_a_broken_info_service(cave: Sandbox, how: str, error: type[Exception], 
     start = time.perf_counter()
     with pytest.raises(expected):
         client(cave, token).info.get_datastacks()
-    assert time.perf_counter() - start < 3
+    assert time.perf_counter() - start < QUICK
     assert len([record for record in cave.requests if record.service == "info"]) == count
 
 
@@ -230,7 +232,7 @@ def test_the_info_client_obeys_retry_after(cave: Sandbox) -> None:
     start = time.perf_counter()
     with pytest.raises(E.HTTPError):
         client(cave, token, max_retries=1).info.get_datastacks()
-    assert 1 <= time.perf_counter() - start < 3
+    assert 1 <= time.perf_counter() - start < QUICK
     with pytest.raises(E.HTTPError):
         client(cave, token).auth.get_tokens()
     assert [record.service for record in cave.requests] == ["info"] * 2 + ["auth"]
@@ -254,7 +256,7 @@ def test_a_silent_server_hangs_the_client(cave: Sandbox, how: str, ask: Callable
     thread.start()
     assert not done.wait(0.4)
     cave.behave()
-    assert done.wait(5)
+    assert done.wait(60)
     thread.join()
 
 
@@ -272,7 +274,7 @@ def test_a_slow_auth_server_slows_info(cave: Sandbox) -> None:
     headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
     cave.misbehave("auth", "slow:0.3")
     start = time.perf_counter()
-    got = requests.get(f"{cave.server}/info/api/v2/datastack/minnie65_public", headers=headers, timeout=5)
+    got = requests.get(f"{cave.server}/info/api/v2/datastack/minnie65_public", headers=headers, timeout=60)
     assert got.status_code == 200
     assert time.perf_counter() - start >= 0.3
 
@@ -283,6 +285,6 @@ def test_info_gives_up_on_auth_after_three_seconds(cave: Sandbox, monkeypatch: p
     headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
     cave.misbehave("auth", "down")
     start = time.perf_counter()
-    got = requests.get(f"{cave.server}/info/api/v2/datastacks", headers=headers, timeout=9)
+    got = requests.get(f"{cave.server}/info/api/v2/datastacks", headers=headers, timeout=60)
     assert (got.status_code, got.json()) == (500, {"message": "Internal Server Error"})
-    assert 2.5 < time.perf_counter() - start < 6
+    assert 2.5 < time.perf_counter() - start < QUICK

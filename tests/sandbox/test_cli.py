@@ -17,21 +17,15 @@ from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.cli import main
 from cave_magic.sandbox.console import COMMANDS, Quit, obey
 
+from ..support.ports import free_ports
+
 COMMAND = [sys.executable, "-m", "cave_magic.sandbox"]
 
 
 @pytest.fixture
 def free_port() -> int:
     """A free loopback port, followed by another one."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
+    return free_ports(2)
 
 
 @pytest.fixture
@@ -51,12 +45,17 @@ def started(free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process.stdout.close()
 
 
-def test_it_says_what_to_type(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
-    """The text has the URL, an IPython with a temporary home, and the two magics."""
+def test_it_says_what_to_type_and_its_options_take_effect(
+    started: tuple[subprocess.Popen[str], str], free_port: int
+) -> None:
+    """The text has the URL and the two magics; the chosen ports respond, and the chosen service is down."""
     _, text = started
     assert f"%cave_setup new --server http://127.0.0.1:{free_port}" in text
     assert "%load_ext cave_magic" in text
     assert "Misbehaving: l2cache down." in text
+    base = "http://127.0.0.1:"
+    assert requests.get(f"{base}{free_port}/info/version", timeout=60).status_code == 200
+    assert requests.get(f"{base}{free_port + 1}/l2cache/api/v1/table_mapping", timeout=60).status_code == 502
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the line is for cmd.exe there")
@@ -74,19 +73,12 @@ def test_the_printed_line_starts_an_ipython_of_its_own(
     )
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(own_home), "TERM": "dumb"}
     done = subprocess.run(
-        ["/bin/sh", "-c", line], input=typed, env=environment, capture_output=True, text=True, timeout=60
+        ["/bin/sh", "-c", line], input=typed, env=environment, capture_output=True, text=True, timeout=100
     )
     assert "cave-practice-" in done.stdout.split("HOME ")[1].split()[0]
     assert f"http://127.0.0.1:{free_port}/" in done.stdout
     assert "daf-apis" not in done.stdout
     assert list(own_home.iterdir()) == []
-
-
-def test_its_options_take_effect(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
-    """The chosen ports respond and the chosen service is down."""
-    base = "http://127.0.0.1:"
-    assert requests.get(f"{base}{free_port}/info/version", timeout=5).status_code == 200
-    assert requests.get(f"{base}{free_port + 1}/l2cache/api/v1/table_mapping", timeout=5).status_code == 502
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -97,7 +89,7 @@ def test_it_stops_cleanly(started: tuple[subprocess.Popen[str], str], number: si
     home = Path(next(word for word in text.split() if word.startswith("HOME=")).removeprefix("HOME="))
     assert home.is_dir()
     process.send_signal(number)
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     assert not home.exists()
 
 
@@ -131,6 +123,9 @@ def test_a_chosen_port_that_is_in_use_is_an_error(free_port: int, capsys: pytest
         (["--misbehave", "info"], "is not NAME=VALUE"),
         (["--auth-version", "old"], "not a version such as 2.18.0"),
         (["stop"], "invalid choice"),
+        (["--port", "99999"], "takes a port from 1 to 65534"),
+        (["--local-port", "-1"], "takes a port from 1 to 65534"),
+        (["--delay", "nan"], "takes seconds from 0 to 86400"),
     ],
 )
 def test_bad_options_are_explained(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +153,7 @@ def test_ipython_has_a_temporary_home(own_home: Path) -> None:
     )
     environment = {**os.environ, "TERM": "dumb"}
     done = subprocess.run(
-        [*COMMAND, "ipython"], input=typed, capture_output=True, text=True, env=environment, timeout=60
+        [*COMMAND, "ipython"], input=typed, capture_output=True, text=True, env=environment, timeout=100
     )
     assert "cave-practice-" in done.stdout.split("HOME ")[1].split()[0]
     assert """ANSWER b'"4.3.3"\\n'""" in done.stdout
@@ -193,6 +188,10 @@ def test_ipython_has_a_temporary_home(own_home: Path) -> None:
         ("advance -1", "Type it as: advance SECONDS"),
         ("delay 0.5", "Every response is delayed by 0.5 s."),
         ("delay soon", "Type it as: delay SECONDS"),
+        ("delay nan", "Type it as: delay SECONDS"),
+        ("delay -1", "Type it as: delay SECONDS"),
+        ("advance inf", "Type it as: advance SECONDS"),
+        ("behave inof", "neither a path (/...) nor one of: all, global, local, auth"),
         ("people", "a typical user"),
         ("requests", "No requests so far."),
         ("status", "Everything works."),
@@ -207,10 +206,10 @@ def test_the_console_confirms_each_line(cave: Sandbox, line: str, answer: str) -
 def test_the_console_changes_the_server(cave: Sandbox) -> None:
     """A line takes effect at once, and can be undone."""
     obey(cave, "info down")
-    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 502
+    assert requests.get(f"{cave.server}/info/version", timeout=60).status_code == 502
     assert "info down" in obey(cave, "status")
     obey(cave, "behave")
-    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 200
+    assert requests.get(f"{cave.server}/info/version", timeout=60).status_code == 200
     assert " 502 GET   /info/version" in obey(cave, "requests 5")
 
 

@@ -13,6 +13,10 @@ import requests
 
 from cave_magic.sandbox import ESCAPES, MISBEHAVIOURS, Sandbox, UnknownMisbehaviour
 
+from ..support.waiting import until
+
+QUICK = 20.0
+"""Seconds that a busy computer may need for what takes a tenth of a second; the requests here hang for a minute."""
 FULL = "/info/api/v2/datastack/full/minnie65_public"
 
 
@@ -23,7 +27,7 @@ class Client:
         self.cave = cave
         self.headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
 
-    def get(self, path: str = FULL, timeout: float = 5, **more: Any) -> requests.Response:
+    def get(self, path: str = FULL, timeout: float = 60, **more: Any) -> requests.Response:
         """Sends a request to the global server."""
         more.setdefault("allow_redirects", False)
         return requests.get(self.cave.server + path, headers=self.headers, timeout=timeout, **more)
@@ -42,18 +46,17 @@ def waiting(cave: Sandbox, client: Client) -> Iterator[list[Any]]:
 
     def ask() -> None:
         try:
-            outcome.append(client.get("/info/version", timeout=20).json())
+            outcome.append(client.get("/info/version").json())
         except requests.RequestException as failed:
             outcome.append(failed)
 
     cave.misbehave("info", "silent")
     thread = threading.Thread(target=ask)
     thread.start()
-    while not cave.requests:
-        time.sleep(0.01)
+    until(lambda: cave.requests)
     yield outcome
     cave.behave()
-    thread.join(5)
+    thread.join()
 
 
 def test_silent_never_responds(cave: Sandbox, client: Client) -> None:
@@ -61,28 +64,23 @@ def test_silent_never_responds(cave: Sandbox, client: Client) -> None:
     cave.misbehave("info", "silent")
     with pytest.raises(requests.ReadTimeout):
         client.get(timeout=0.3)
+    until(lambda: cave.requests)
     assert cave.requests[0].status is None
 
 
 def test_behave_ends_the_wait_for_a_silent_service(cave: Sandbox, waiting: list[Any]) -> None:
     """After `behave` a waiting request gets its response."""
     cave.behave("info")
-    for _ in range(100):
-        if waiting:
-            break
-        time.sleep(0.02)
+    until(lambda: waiting)
     assert waiting == ["4.3.3"]
 
 
 def test_closing_is_quick_while_requests_hang(cave: Sandbox, waiting: list[Any]) -> None:
-    """`close` ends a waiting request and returns in well under a second."""
+    """`close` ends a waiting request, and does not wait for it."""
     start = time.perf_counter()
     cave.close()
-    assert time.perf_counter() - start < 0.8
-    for _ in range(100):
-        if waiting:
-            break
-        time.sleep(0.02)
+    assert time.perf_counter() - start < QUICK
+    until(lambda: waiting)
     assert isinstance(waiting[0], requests.ConnectionError)
 
 
@@ -94,14 +92,14 @@ def test_closing_is_quick_after_clients_gave_up(how: str) -> None:
         with pytest.raises(requests.ReadTimeout):
             Client(cave).get(timeout=0.2)
         start = time.perf_counter()
-    assert time.perf_counter() - start < 0.8
+    assert time.perf_counter() - start < QUICK
 
 
 def test_drip_sends_a_byte_at_a_time(cave: Sandbox, client: Client) -> None:
     """The service sends its normal response byte by byte, at the given rate."""
     cave.misbehave("info", "drip:0.001")
     start = time.perf_counter()
-    assert client.get("/info/version", timeout=1).json() == "4.3.3"
+    assert client.get("/info/version").json() == "4.3.3"
     assert time.perf_counter() - start > 0.1
 
 
@@ -259,11 +257,11 @@ def test_one_method_can_misbehave(cave: Sandbox, client: Client) -> None:
     """A method before the path limits the target to it: tokens are listed but not created."""
     path = "/auth/api/v1/user/token"
     cave.misbehave(f"POST {path}", "down")
-    made = requests.post(cave.server + path, headers=client.headers, json={"description": "x"}, timeout=5)
+    made = requests.post(cave.server + path, headers=client.headers, json={"description": "x"}, timeout=60)
     assert (made.status_code, client.get(path).status_code) == (502, 200)
     assert cave.misbehaving == {f"POST {path}": "down"}
     cave.behave(f"POST {path}")
-    assert requests.post(cave.server + path, headers=client.headers, timeout=5).status_code == 200
+    assert requests.post(cave.server + path, headers=client.headers, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -273,8 +271,8 @@ def test_one_method_can_misbehave(cave: Sandbox, client: Client) -> None:
 def test_one_server_can_misbehave(cave: Sandbox, target: str, global_status: int, local_status: int) -> None:
     """`global` and `local` mean every path of a server, known or not."""
     cave.misbehave(target, "down")
-    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == global_status
-    assert requests.get(f"{cave.local_server}/materialize/version", timeout=5).status_code == local_status
+    assert requests.get(f"{cave.server}/info/version", timeout=60).status_code == global_status
+    assert requests.get(f"{cave.local_server}/materialize/version", timeout=60).status_code == local_status
 
 
 def test_a_target_can_be_the_url_of_a_server() -> None:
@@ -282,11 +280,11 @@ def test_a_target_can_be_the_url_of_a_server() -> None:
     with Sandbox(datastacks=2, local_servers=2) as cave:
         first, second = (f"{server}/materialize/version" for server in cave.local_servers)
         cave.misbehave(cave.local_servers[1], "missing")
-        assert [requests.get(url, timeout=5).status_code for url in (first, second)] == [200, 404]
+        assert [requests.get(url, timeout=60).status_code for url in (first, second)] == [200, 404]
         cave.behave()
         cave.misbehave(f"{cave.local_servers[0]}/materialize", "down")
-        assert [requests.get(url, timeout=5).status_code for url in (first, second)] == [502, 200]
-        assert requests.get(f"{cave.local_servers[0]}/annotation/version", timeout=5).status_code == 200
+        assert [requests.get(url, timeout=60).status_code for url in (first, second)] == [502, 200]
+        assert requests.get(f"{cave.local_servers[0]}/annotation/version", timeout=60).status_code == 200
         with pytest.raises(UnknownMisbehaviour, match="is not a URL of this practice server; it has: http"):
             cave.misbehave("http://127.0.0.1:9", "down")
 
@@ -296,14 +294,14 @@ def test_a_custom_function_sees_the_requested_server() -> None:
     with Sandbox(datastacks=2, local_servers=2) as cave:
         cave.misbehave("all", lambda request: flask.Response(request.host_url))
         for server in (cave.server, *cave.local_servers):
-            assert requests.get(f"{server}/materialize/version", timeout=5).text == f"{server}/"
+            assert requests.get(f"{server}/materialize/version", timeout=60).text == f"{server}/"
 
 
 def test_missing_is_a_web_server_without_the_service(cave: Sandbox) -> None:
     """For each service of the data server nginx returns its own 404 page, as if none were installed."""
     cave.misbehave("local", "missing")
     for path in ("/materialize/version", "/segmentation/api/version", "/"):
-        got = requests.get(cave.local_server + path, timeout=5)
+        got = requests.get(cave.local_server + path, timeout=60)
         assert (got.status_code, got.headers["Content-Type"]) == (404, "text/html")
         assert "<center><h1>404 Not Found</h1></center>" in got.text
 
@@ -329,7 +327,7 @@ def test_local_services_misbehave_on_the_local_server(cave: Sandbox, service: st
     path |= {"skeleton": "/skeletoncache/api/version"}
     url = cave.local_server + path.get(service, f"/{service}/version")
     cave.misbehave(service, "down")
-    assert requests.get(url, timeout=5).status_code == 502
+    assert requests.get(url, timeout=60).status_code == 502
     assert cave.requests[0].service == service
 
 
@@ -337,7 +335,7 @@ def test_local_services_misbehave_on_the_local_server(cave: Sandbox, service: st
 def test_all_covers_every_path(cave: Sandbox, path: str) -> None:
     """`all` covers every path, known or not."""
     cave.misbehave("all", "down")
-    assert requests.get(cave.server + path, timeout=5).status_code == 502
+    assert requests.get(cave.server + path, timeout=60).status_code == 502
 
 
 @pytest.mark.parametrize(

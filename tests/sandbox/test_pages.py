@@ -29,12 +29,12 @@ class Person:
 
     def open(self, url: str) -> Person:
         """Go to an address and follow redirects, though not off the practice servers."""
-        return self._follow(self.session.get(url, allow_redirects=False, timeout=5))
+        return self._follow(self.session.get(url, allow_redirects=False, timeout=60))
 
     def send(self, path: str = "", **fields: str) -> Person:
         """Send the form of the present page, to `path` or to the page's own address."""
         url = self.cave.server + path if path else self.page.url
-        return self._follow(self.session.post(url, data=fields, allow_redirects=False, timeout=5))
+        return self._follow(self.session.post(url, data=fields, allow_redirects=False, timeout=60))
 
     def sign_in(self, email: str) -> Person:
         """Chooses an account on the sign-in page."""
@@ -62,7 +62,7 @@ class Person:
         while answer.is_redirect and answer.headers["Location"].startswith(("/", *homes)):
             target = answer.headers["Location"]
             target = self.cave.server + target if target.startswith("/") else target
-            answer = self.session.get(target, allow_redirects=False, timeout=5)
+            answer = self.session.get(target, allow_redirects=False, timeout=60)
         self.page = answer
         return self
 
@@ -82,7 +82,7 @@ def authorize(cave: Sandbox, target: str, more: str = "") -> str:
 
 def who(cave: Sandbox, token: str) -> requests.Response:
     """What auth says about a token."""
-    return requests.get(f"{cave.server}/auth/api/v1/user/me", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+    return requests.get(f"{cave.server}/auth/api/v1/user/me", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
 def test_a_known_account_is_redirected_with_a_temporary_token(cave: Sandbox, person: Person) -> None:
@@ -97,7 +97,7 @@ def test_a_known_account_is_redirected_with_a_temporary_token(cave: Sandbox, per
     assert query["token"] == query["middle_auth_token"]
     assert query["middle_auth_url"] == [cave.server.removeprefix("http://") + "/sticky_auth"]
     ttl = f"{cave.server}/auth/api/v1/user/token/{query['token'][0]}/ttl"
-    left = requests.get(ttl, headers={"Authorization": f"Bearer {query['token'][0]}"}, timeout=5).json()
+    left = requests.get(ttl, headers={"Authorization": f"Bearer {query['token'][0]}"}, timeout=60).json()
     assert 604_700 < left <= 604_800
 
 
@@ -106,12 +106,12 @@ def test_a_temporary_token_can_create_tokens_and_revoke_itself(cave: Sandbox, pe
     person.open(authorize(cave, RECEIVER)).sign_in("alice@example.org")
     token = parse_qs(urlsplit(person.where).query)["token"][0]
     headers, api = {"Authorization": f"Bearer {token}"}, f"{cave.server}/auth/api/v1"
-    listed = requests.get(f"{api}/user/token", headers=headers, timeout=5).json()
+    listed = requests.get(f"{api}/user/token", headers=headers, timeout=60).json()
     assert [row["description"] for row in listed] == ["cluster", "laptop"]
-    made = requests.post(f"{api}/user/token", headers=headers, json={"description": "on HOST"}, timeout=5).json()
+    made = requests.post(f"{api}/user/token", headers=headers, json={"description": "on HOST"}, timeout=60).json()
     assert cave.tokens("alice")[0]["token"] == made
-    assert requests.get(f"{api}/logout", headers=headers, timeout=5).json() == "success"
-    assert requests.get(f"{api}/user/me", headers=headers, timeout=5).status_code == 401
+    assert requests.get(f"{api}/logout", headers=headers, timeout=60).json() == "success"
+    assert requests.get(f"{api}/user/me", headers=headers, timeout=60).status_code == 401
     assert person.open(cave.server + TOKENS).title == "Who are you today?"
 
 
@@ -232,7 +232,7 @@ def test_the_tokens_page_creates_and_deletes_tokens(cave: Sandbox, person: Perso
     person.send(f"{TOKENS}/{row['id']}/delete")
     assert cave.tokens("dave") == []
     refused = requests.get(
-        f"{cave.server}/auth/api/v1/user/me", headers={"Authorization": f"Bearer {row['token']}"}, timeout=5
+        f"{cave.server}/auth/api/v1/user/me", headers={"Authorization": f"Bearer {row['token']}"}, timeout=60
     )
     assert refused.status_code == 401
 
@@ -280,7 +280,7 @@ def test_the_cookie_is_a_session_cookie(cave: Sandbox, person: Person) -> None:
     (cookie,) = [one for one in person.session.cookies if one.name == "middle_auth_token"]
     assert cookie.expires is None
     assert cookie.has_nonstandard_attr("HttpOnly")
-    out = person.session.get(f"{cave.server}/sticky_auth/api/v1/logout", timeout=5)
+    out = person.session.get(f"{cave.server}/sticky_auth/api/v1/logout", timeout=60)
     assert out.json() == "success"
     assert "middle_auth_token" not in out.headers.get("Set-Cookie", "")
     assert person.session.cookies["middle_auth_token"] == cookie.value
@@ -296,7 +296,7 @@ def test_tabs_of_one_browser_share_a_token(cave: Sandbox, person: Person) -> Non
         token = parse_qs(urlsplit(person.where).query)["token"][0]
         assert person.open(cave.server + TOKENS).title == "API tokens"
         ended = requests.get(
-            f"{cave.server}/auth/api/v1/logout", headers={"Authorization": f"Bearer {token}"}, timeout=5
+            f"{cave.server}/auth/api/v1/logout", headers={"Authorization": f"Bearer {token}"}, timeout=60
         )
         assert ended.json() == "success"
         assert person.open(cave.server + TOKENS).title == "Who are you today?"

@@ -17,7 +17,7 @@ ORIGIN = {"Origin": "https://ngl.example.org"}
 def ask(cave: Sandbox, person: str, path: str, method: str = "GET", **more: Any) -> requests.Response:
     """Sends a request with a new token of `person` to the global server."""
     headers = {"Authorization": f"Bearer {cave.new_token(person)}", **more.pop("headers", {})}
-    return requests.request(method, cave.server + path, headers=headers, timeout=5, **more)
+    return requests.request(method, cave.server + path, headers=headers, timeout=60, **more)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_every_route_of_auth_exists_under_sticky_auth(cave: Sandbox) -> None:
         assert there.status_code == here.status_code == 200
     token = cave.new_login_token("ada")
     headers = {"Authorization": f"Bearer {token}"}
-    assert requests.get(f"{cave.server}/sticky_auth/api/v1/logout", headers=headers, timeout=5).json() == "success"
-    assert requests.get(f"{cave.server}/auth/api/v1/user/me", headers=headers, timeout=5).status_code == 401
+    assert requests.get(f"{cave.server}/sticky_auth/api/v1/logout", headers=headers, timeout=60).json() == "success"
+    assert requests.get(f"{cave.server}/auth/api/v1/user/me", headers=headers, timeout=60).status_code == 401
 
 
 def test_sticky_auth_stays_up_when_auth_is_down(cave: Sandbox) -> None:
@@ -101,10 +101,10 @@ def test_an_image_volume_is_protected_like_a_datastack(
 def test_an_image_volume_by_its_id_needs_no_token(cave: Sandbox) -> None:
     """It is public, even with a revoked token; an unknown id is 404."""
     url = f"{cave.server}{VOLUMES}/id"
-    assert requests.get(f"{url}/3", timeout=5).json()["name"] == "secret_volume"
+    assert requests.get(f"{url}/3", timeout=60).json()["name"] == "secret_volume"
     dead = {"Authorization": f"Bearer {'0' * 32}"}
-    assert requests.get(f"{url}/1", headers=dead, timeout=5).json()["name"] == "minnie65_phase3"
-    missing = requests.get(f"{url}/99", timeout=5)
+    assert requests.get(f"{url}/1", headers=dead, timeout=60).json()["name"] == "minnie65_phase3"
+    missing = requests.get(f"{url}/99", timeout=60)
     assert missing.status_code == 404
     assert (
         f"You have requested this URI [{VOLUMES}/id/99] but did you mean {VOLUMES}/id/<int:"
@@ -120,8 +120,8 @@ def _shared(response: requests.Response) -> tuple[str | None, str | None]:
 @pytest.mark.parametrize("path", ["/auth/version", "/sticky_auth/version", "/auth/api/v1/user/me", "/auth/nowhere"])
 def test_auth_allows_the_origin_of_the_request(cave: Sandbox, path: str) -> None:
     """Without `Origin` there are no CORS headers; with one it is echoed and credentials are allowed."""
-    assert _shared(requests.get(cave.server + path, timeout=5, allow_redirects=False)) == (None, None)
-    named = requests.get(cave.server + path, headers=ORIGIN, timeout=5)
+    assert _shared(requests.get(cave.server + path, timeout=60, allow_redirects=False)) == (None, None)
+    named = requests.get(cave.server + path, headers=ORIGIN, timeout=60)
     assert _shared(named) == (ORIGIN["Origin"], "true")
     assert named.headers["Access-Control-Expose-Headers"] == "WWW-Authenticate, X-Requested-With"
     assert "Origin" in named.headers["Vary"]
@@ -130,14 +130,14 @@ def test_auth_allows_the_origin_of_the_request(cave: Sandbox, path: str) -> None
 @pytest.mark.parametrize("path", ["/info/version", "/info/api/v2/datastacks", "/info/nowhere"])
 def test_info_allows_every_origin(cave: Sandbox, path: str) -> None:
     """Without `Origin` the allowed origin is `*`, with one it is echoed; credentials are never allowed."""
-    assert _shared(requests.get(cave.server + path, timeout=5, allow_redirects=False)) == ("*", None)
-    assert _shared(requests.get(cave.server + path, headers=ORIGIN, timeout=5)) == (ORIGIN["Origin"], None)
+    assert _shared(requests.get(cave.server + path, timeout=60, allow_redirects=False)) == ("*", None)
+    assert _shared(requests.get(cave.server + path, headers=ORIGIN, timeout=60)) == (ORIGIN["Origin"], None)
 
 
 def test_a_browser_may_send_a_token_from_another_origin(cave: Sandbox) -> None:
     """The preflight request needs no token, and its response allows the header."""
     first = {**ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
-    got = requests.options(f"{cave.server}/auth/api/v1/user/cache", headers=first, timeout=5)
+    got = requests.options(f"{cave.server}/auth/api/v1/user/cache", headers=first, timeout=60)
     assert got.status_code == 200
     assert got.headers["Access-Control-Allow-Headers"] == "authorization"
     assert "GET" in got.headers["Access-Control-Allow-Methods"].split(", ")
@@ -176,7 +176,7 @@ def test_service_accounts_and_administrators_have_their_access(
 @pytest.mark.parametrize(("path", "status"), [("/info", 308), ("/info/version/", 404), ("/auth/api/v1/user/me/", 404)])
 def test_a_trailing_slash_matters(cave: Sandbox, path: str, status: int) -> None:
     """The info page has one, and redirects without it; an API route with one is not found."""
-    got = requests.get(cave.server + path, timeout=5, allow_redirects=False)
+    got = requests.get(cave.server + path, timeout=60, allow_redirects=False)
     assert got.status_code == status
     assert got.headers["Content-Type"] == "text/html; charset=utf-8"
 

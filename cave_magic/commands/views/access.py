@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...api import endpoints, responses
@@ -12,6 +13,7 @@ from ...credentials.target import Target, again
 from ...credentials.token_files import show_path
 from ...deployments import formats_of
 from ...doctor import next_steps
+from ...environment.installer import find_installer
 from ...login.verify import VerifiedToken
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
@@ -35,8 +37,7 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool | None) -> Page:
         head = Span(f"! {token} {missing} yet.", "warning")
     rows = [
         ("you", line(checked.account.label)),
-        ("server", line(host_of(target.server))),
-        *_token_rows(checked.token, saved),
+        *_token_rows(target, checked.token, saved),
         ("can read", line(readable(checked.account.permissions))),
     ]
     last = _step_left(target, checked.terms, tried=works is not None)
@@ -56,14 +57,25 @@ def _step_left(target: Target, terms: Terms | None, tried: bool = True) -> Line:
     return line(Span("Next: ", "strong"), accept, Span(terms.url, "link"), ", then ", check)
 
 
-def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
+def of_an_old_caveclient() -> list[Line]:
+    """The note about a caveclient that is too old for this package, with the line that upgrades it; or nothing."""
+    from ...environment import packages
+
+    with suppress(ImportError):  # without `packaging`, nobody knows
+        for one in packages.unmet_requirements():
+            if one.name == "caveclient":
+                upgrade = next_steps.install(find_installer(), f"{one.name}{one.specifier}")
+                return [line(Span("Note: ", "warning"), f"cave-magic needs {one}. To upgrade it: ", upgrade)]
+    return []
+
+
+def _token_rows(target: Target, token: Token, saved: Saved) -> list[tuple[str, Line]]:
     ending = [("token", line(f"ends in {token.ending}"))] if token.ending else []
     moved = [("for cloud-volume", line(show_path(saved.moved[0])))] if saved.moved else []
-    return [*ending, ("file", line(show_path(saved.written[0]))), *moved]
+    return [("server", line(host_of(target.server))), *ending, ("file", line(show_path(saved.written[0]))), *moved]
 
 
 def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
-    """What else the person should know."""
     notes = [f"{moved} was read from {before} until now" for moved, before in saved.remapped.items()]
     notes += [f"a file that was not valid JSON was renamed to {show_path(path)}" for path in saved.backups]
     found = [line(Span("Note: ", "warning"), note) for note in notes]
@@ -77,16 +89,15 @@ def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
 def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     """The page of `%cave_save --no-check`."""
     head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
-    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
     then = line("Once the server can be reached: ", next_steps.check(target))
-    return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
+    return Page((line(Span(head, "warning")), fact_table(_token_rows(target, token, saved), "what was saved"), then))
 
 
 def saved_by_another_page(token: Token, target: Target, saved: Saved) -> Page:
     """The page of a job whose token another job saved a moment ago."""
-    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
     head = line(Span("✔ This token is already saved. ", "done"), "It was checked a moment ago.")
-    return Page((head, fact_table(rows, "what is saved"), _step_left(target, None, tried=False)))
+    facts = fact_table(_token_rows(target, token, saved), "what is saved")
+    return Page((head, facts, _step_left(target, None, tried=False)))
 
 
 def terms_to_accept(facts: ServerFacts) -> Terms | None:
@@ -137,7 +148,6 @@ def advice_page(facts: ServerFacts) -> Page:
 
 
 def _why_not(facts: ServerFacts) -> Line:
-    """Why no stored token works."""
     stored, response = facts.stored, facts.identity
     if stored.blocker is not None:
         said = f"{stored.blocker.fault}, so no token can be read from it."

@@ -44,7 +44,6 @@ def _identity_row(one: Identity) -> tuple[Line, ...]:
 
 
 def _same_accounts(found: Sequence[Identity]) -> list[Line]:
-    """Says which account is the same on several servers."""
     servers: dict[str, list[str]] = {}
     for one in found:
         if one.account and one.account["email"]:
@@ -59,11 +58,7 @@ def reports_page(reports: Sequence[Report]) -> Page:
         row = report.cause
         status = row.status if row is not None else Status.OK
         who = (report.account["email"] or report.account["name"]) if report.account else ""
-        said = (
-            line(f"{row.title}: ", row.found)
-            if row is not None
-            else line(f"{', '.join(report.datastacks)} can be read")
-        )
+        said = line(f"{row.title}: ", row.found) if row else line(f"{', '.join(report.datastacks)} can be read")
         rows.append((mark(status), line(Span(host_of(report.server), "strong")), line(who), said))
         if report.next is not None:
             blocks.append(line(Span(f"Next for {host_of(report.server)}: ", "strong"), report.next.line))

@@ -10,30 +10,22 @@ from ...api.urls import host_of
 from ...credentials.target import Target
 from ...deployments import deployment_of
 from ...doctor import next_steps
-from ...environment.platforms import Runtime, detect_runtime
+from ...environment import platforms
 from ...token import PastedToken, Token
 from ...ui.document import Block, Line, Page, Span, Steps, Table, line
 from ...ui.redact import sanitize
 
 
-def guide_page(
-    target: Target,
-    is_new: bool,
-    can_ask: bool = True,
-    runtime: Runtime | None = None,
-    failure: str = "",
-    sign_in: str = "",
-) -> Page:
+def guide_page(target: Target, is_new: bool, can_ask: bool = True, failure: str = "", sign_in: str = "") -> Page:
     """The numbered steps to a token, with links and a note about the platform.
 
     Args:
         is_new: whether the person has no account yet.
         can_ask: whether a prompt for the token follows.
-        runtime: where the kernel runs; detected by default.
         failure: why the pages of the auth server cannot be opened now, or "".
         sign_in: the page of a sign-in whose last address can be pasted, or "".
     """
-    where = runtime or detect_runtime()
+    where = platforms.detect_runtime()
     blocks: list[Block] = [line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))]
     if where.note:
         blocks.append(line(Span("Note: ", "warning"), where.note))

@@ -8,7 +8,6 @@ from pathlib import Path
 from ...api import endpoints
 from ...api.responses import ListedToken
 from ...credentials.removal import Removal
-from ...credentials.target import Target
 from ...credentials.token_files import show_path
 from ...doctor import next_steps
 from ...doctor.checks.account import expiry, is_temporary
@@ -23,15 +22,10 @@ def ending(token: Token) -> str:
     return f" ending in {token.ending}" if token.ending else ""
 
 
-def page_of(target: Target) -> str:
-    """The page of the server that lists and revokes tokens."""
-    return endpoints.tokens_page(target.server)
-
-
 def revoking(facts: ServerFacts, token: Token) -> Span:
     """The line that revokes a token which this computer does not use, or the page if its ending is not enough."""
     if not token.ending or sum(key.token.ending == token.ending for key in facts.listed_tokens or ()) > 1:
-        return Span(page_of(facts.target), "link")
+        return Span(endpoints.tokens_page(facts.target.server), "link")
     return next_steps.end(facts.target, "remove", *next_steps.by_ending(token), can_ask=facts.machine.can_ask)
 
 

@@ -10,7 +10,7 @@ from ...credentials.locations import Role
 from ...credentials.stored_tokens import OtherFile
 from ...credentials.token_files import secrets_folder, show_path
 from ...token import Token
-from ...ui.document import Line, Page, Span, Table, line
+from ...ui.document import Line, Page, Span, Table, line, some_of
 from ...ui.redact import sanitize
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def readable(permissions: dict[str, tuple[str, ...]]) -> str:
     """The datasets that an account can read."""
     if not permissions:
         return "nothing yet: this account has no permissions"
-    names = sorted(permissions)
-    shown = [name + _more_rights(permissions[name]) for name in names[:12]]
-    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return some_of([name + _more_rights(rights) for name, rights in sorted(permissions.items())], 12)
 
 
 def _more_rights(rights: tuple[str, ...]) -> str:
