@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ import hypothesis
 import pytest
 import requests
 import stack_data.core
+from traitlets.config import Configurable
 
+from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.environment import packages, platforms
 from cave_magic.login import revocation, web_browser
 from cave_magic.login.loopback import Receiver
@@ -49,25 +52,40 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """From the first test on, garbage is collected."""
+    """From the first test on, garbage is collected, but not among all that is there by then."""
+    gc.freeze()
     gc.enable()
 
 
 # How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test.
-hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=50
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit.
 
-    With `--everything`, Hypothesis tries ten times as many examples.
+    With `--everything`, Hypothesis tries twenty times as many examples.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.load_profile("tests")
     if config.getoption("everything"):
-        tenfold = 10 * hypothesis.settings.default.max_examples
-        hypothesis.settings.register_profile("everything", hypothesis.settings.default, max_examples=tenfold)
+        many = 20 * hypothesis.settings.default.max_examples
+        hypothesis.settings.register_profile("everything", hypothesis.settings.default, max_examples=many)
         hypothesis.settings.load_profile("everything")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """No test sees the environment variables that a typed line of another has set."""
+    before = dict(os.environ)
+    try:
+        return (yield)
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,16 +103,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(tuple(mark.kwargs), rows)
 
 
+ALL_AUTHORITIES = (
+    ssl.get_default_verify_paths().openssl_cafile,
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+)
+"""The files of certificates of this computer that an experiment tries."""
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Instead of the 140 certificates of certifi one is trusted: to read them all takes longer than to send a request."""
+    """One certificate is trusted, not the 140 of certifi or this computer, which take longer to read than a request."""
     bundle = tmp_path_factory.mktemp("certifi") / "cacert.pem"
     first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
     bundle.write_text(first + end, encoding="utf-8")
+    read = ssl.SSLContext.load_verify_locations
+
+    def load(self: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        read(self, bundle if cafile in ALL_AUTHORITIES else cafile, capath, cadata)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(bundle))
         for module in (certifi, requests.certs):
             patch.setattr(module, "where", lambda: str(bundle))
+        patch.setattr(ssl.SSLContext, "load_verify_locations", load)
+        patch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: read(self, bundle))
         yield
 
 
@@ -136,6 +169,20 @@ def code_colored_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_empty_configuration() -> Iterator[None]:
+    """The thirty parts of each shell look for nothing in an empty configuration: a quarter of the time to start one."""
+    load = Configurable._load_config
+
+    def look(self: Configurable, config: Any, *names: Any, **traits: Any) -> None:
+        if config:
+            load(self, config, *names, **traits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Configurable, "_load_config", look)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary home: no test ever sees the real one."""
@@ -149,15 +196,21 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def fresh_kernel() -> None:
+    """Nothing is remembered of another test's server, whose port the system may give to one of this test."""
+    MEMORY.clear()
+
+
+@pytest.fixture(autouse=True)
 def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for IPython at the beginning of each test, whatever the test before it called."""
-    monkeypatch.setattr(place, "_door", place.Door.IPYTHON)
+    monkeypatch.setattr(place, "_in_shell", False)
 
 
 @pytest.fixture
 def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
-    monkeypatch.setattr(place, "_door", place.Door.SHELL)
+    monkeypatch.setattr(place, "_in_shell", True)
     monkeypatch.setattr(place, "_beside_python", lambda name: name)
     monkeypatch.setattr("cave_magic.ui.door.find_door", lambda: None)  # another fixture may have started IPython
 
@@ -230,16 +283,26 @@ def set_up(cave: Sandbox, shell: Any) -> str:
 @pytest.fixture(autouse=True)
 def receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
     """The receivers of the test's sign-ins, which are closed after it: each would else listen for five minutes."""
-    opened, enter = list[Receiver](), Receiver.__enter__
+    opened, start = list[Receiver](), Receiver.__init__
 
-    def entered(self: Receiver) -> Receiver:
-        opened.append(enter(self))
-        return self
+    def started(self: Receiver, *args: Any) -> None:
+        start(self, *args)
+        opened.append(self)
 
-    monkeypatch.setattr(Receiver, "__enter__", entered)
+    monkeypatch.setattr(Receiver, "__init__", started)
     yield opened
     for door in opened:
         close(door)
+
+
+@pytest.fixture
+def terminals_can_close() -> Iterator[None]:
+    """Programs that the test starts end if their terminal is closed, although `nohup` has told this one to go on."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

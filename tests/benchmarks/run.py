@@ -224,7 +224,7 @@ def sick(results: Results, runs: int) -> None:
             "a rejected token": (rejected, "", CHECK),
             "missing terms": (people["bob"], "", CHECK),
             "no permission": (people["carol"], "", CHECK),
-            "a misspelt datastack": (people["ada"], "", f"%cave_check minnie65_pblic --server {cave.server}"),
+            "a misspelled datastack": (people["ada"], "", f"%cave_check minnie65_pblic --server {cave.server}"),
             "no token": (none, "", CHECK),
             "no network": (offline, OFFLINE, f"{CHECK} --server https://cave.example.org"),
         }

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import _thread
 import json
+import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cave_magic.login.loopback import Receiver
-from cave_magic.login.web_browser import Opening
+from cave_magic.login.web_browser import settled
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
+
+from .waiting import LONG
 
 MINE = "cave_magic on lab-mac"
 
@@ -31,11 +38,11 @@ class Desk:
         self.goes: Callable[[str], Any] = lambda address: None
         self._pool = ThreadPoolExecutor(8)
 
-    def open_browser(self, address: str) -> Opening:
+    def open_browser(self, address: str) -> Future[str]:
         """Opens a page in the background; the person there does what `goes` says."""
         self.opened.append(address)
         self.pages.append(self._pool.submit(self.goes, address))
-        return Opening().settle("")
+        return settled("")
 
     def answer(self, question: str = "") -> str:
         """The next answer; when there is none left the person interrupts."""
@@ -47,7 +54,7 @@ class Desk:
     @property
     def last_page(self) -> Page:
         """Where the browser ended."""
-        page: Page = self.pages[-1].result(20)
+        page: Page = self.pages[-1].result(LONG)
         return page
 
     def close(self) -> None:
@@ -90,7 +97,9 @@ def back_of(address: str) -> str:
 def close(receiver: Receiver) -> None:
     """Ends the grace period of a receiver, and waits until it stops listening."""
     receiver.finish()
-    receiver._closes = 0.0
+    receiver._ends = 0.0
+    with suppress(OSError):  # it has stopped
+        socket.create_connection(receiver._server.server_address[:2]).close()  # wakes it up
     receiver._thread.join()
 
 
@@ -101,18 +110,41 @@ class Hesitant(Visitor):
         return super()._in_the_way(page) if "/sign-in" in page.address else None
 
 
-def interrupt_when(condition: Callable[[], bool]) -> None:
-    """Presses the stop button once something is so."""
+def interrupt_when(
+    condition: Callable[[], object], inside: Callable[..., Any], then: Callable[[], object] = bool
+) -> None:
+    """Presses the stop button once something is so and the main thread is inside a function; `then` happens after it."""
+    main = threading.main_thread().ident or 0
 
     def watch() -> None:
-        deadline = time.monotonic() + 20
-        while not (met := condition()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
-        if met:
-            _thread.interrupt_main()
+        deadline = time.monotonic() + LONG
+        while not (condition() and inside.__code__ in _running(sys._current_frames().get(main))):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+        press_stop()
+        then()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def press_stop() -> None:
+    """Interrupts the main thread, but not while it tidies up after an object: Python would swallow the interrupt."""
+    main = threading.main_thread().ident
+    while main is not None and _is_finalizing(sys._current_frames().get(main)):
+        time.sleep(0.001)
+    _thread.interrupt_main()
+
+
+def _is_finalizing(frame: FrameType | None) -> bool:
+    return any(code is weakref.finalize.__call__.__code__ or code.co_name == "__del__" for code in _running(frame))
+
+
+def _running(frame: FrameType | None) -> Iterator[CodeType]:
+    """The code of a frame and of its callers."""
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back
 
 
 def address_of(token: str) -> str:

@@ -151,5 +151,5 @@ def visit(url: str, token: str) -> requests.Response:
     """Opens a link as somebody who is signed in, and accepts what has to be accepted there."""
     with requests.Session() as browser:
         browser.cookies.set("middle_auth_token", token)
-        page = browser.get(url, timeout=10)
-        return browser.post(url, timeout=10) if "/tos/" in url and page.ok else page
+        page = browser.get(url, timeout=60)
+        return browser.post(url, timeout=60) if "/tos/" in url and page.ok else page

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from traitlets.config import Config
 
 Message = dict[str, Any]
 
@@ -27,7 +31,7 @@ platforms.detect_runtime = lambda environ=None: platforms.Runtime(
 )
 def _open(address):
     pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address)
-    return web_browser.Opening().settle("")
+    return web_browser.settled("")
 web_browser.open_browser = _open
 """
 """What makes a kernel show every wait, and its computer the person's own where `NOTE` says to which file pages go."""
@@ -79,12 +83,18 @@ class Kernel:
         return messages
 
 
+def without_ports(folder: str) -> Config:
+    """Has a kernel listen on sockets in a folder with a short path: a free port may be taken before it listens."""
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}} if os.name == "posix" else {})
+
+
 @contextmanager
 def kernel(home: Path) -> Iterator[Kernel]:
     """A kernel whose home is this folder, with the extension loaded."""
     from jupyter_client.manager import KernelManager
 
-    manager = KernelManager(kernel_name="python3")
+    sockets = tempfile.mkdtemp()
+    manager = KernelManager(kernel_name="python3", config=without_ports(sockets))
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
     manager.start_kernel(
         env=env | {"HOME": str(home), "IPYTHONDIR": str(home / "ipython")}, stderr=subprocess.DEVNULL,
@@ -99,6 +109,7 @@ def kernel(home: Path) -> Iterator[Kernel]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+        shutil.rmtree(sockets)
 
 
 # ---------------------------------------------------------------- what is seen

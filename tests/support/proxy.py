@@ -58,7 +58,7 @@ class Proxy:
                 sock.sendall(self.answer)
                 return
             name, _, port = host.partition(":")
-            with socket.create_connection((name, int(port or 80)), timeout=10) as server:
+            with socket.create_connection((name, int(port or 80)), timeout=60) as server:
                 removed = (b"connection:", self.removes)
                 lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(removed)]
                 server.sendall(f"{method} /{path} {version}\r\nConnection: close\r\n".encode() + b"\r\n".join(lines))

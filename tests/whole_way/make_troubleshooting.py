@@ -9,7 +9,8 @@ from typing import Any
 
 import nbformat
 
-from cave_magic.doctor.reference import reference
+from cave_magic.doctor.checks import CHECKS
+from cave_magic.doctor.reference import fix_of, markdown
 from cave_magic.sandbox.visitor import Visitor
 
 from .test_notebooks import NOTEBOOKS, AttendedClient
@@ -19,6 +20,19 @@ PORTS = ("8900", "8901")
 """The usual ports of a practice server, for those that the run happened to get."""
 ENDINGS = ("4f2a", "81c0", "d3e7", "09b6", "7c15")
 """For the last characters of the tokens that the run happened to make."""
+ABOUT = """\
+## All checks
+
+They are in the order of cause, which is the order in which they run. The ids are those of `%cave_check --json` and
+`%cave_check --report`. If several datastacks or servers are checked, an id ends in a colon and a name, such as
+`terms:minnie65_public`."""
+
+
+def reference() -> str:
+    """The table of all checks in Markdown, generated from the checks."""
+    cells = ((f"`{one.id}`", one.title, one.explains, markdown(fix_of(one))) for one in CHECKS)
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    return f"{ABOUT}\n\n| id | title | what a failure means | how to fix it |\n|---|---|---|---|\n{rows}"
 
 
 def test_it_is_run_and_stored(home: Path):

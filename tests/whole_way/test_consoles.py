@@ -33,7 +33,8 @@ def run(started: Kernel, home: Path, cave: Sandbox) -> Run:
     """Runs a cell with the test's home and the practice server, whose auth server is slow."""
     note = home / "note"
     started.run(
-        f"import os\nos.environ.update(HOME={str(home)!r}, NOTE={str(note)!r})\n%config CaveMagics.server = {cave.server!r}"
+        f"import os\nos.environ.update(HOME={str(home)!r}, NOTE={str(note)!r})\n%config CaveMagics.server = {cave.server!r}\n"
+        "%config CaveMagics.timeout = 60.0"
     )
     cave.misbehave("auth", "slow:0.3")
     return started.run

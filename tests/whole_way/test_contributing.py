@@ -61,7 +61,7 @@ def test_the_hooks_can_be_installed(tmp_path: Path):
     program = str(Path(sys.executable).parent / "pre-commit")
     shutil.copy(ROOT / ".pre-commit-config.yaml", tmp_path)
     for command in (["git", "init", "-q"], [program, "validate-config"], [program, "install"]):
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=100)
     assert (tmp_path / ".git" / "hooks" / "pre-commit").is_file()
 
 

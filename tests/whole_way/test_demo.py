@@ -66,29 +66,28 @@ def _on_a_terminal(home: Path, **env: str) -> Any:
 
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+PROMPT = r"In (?:\x1b\[[0-9;]*m)*\[(?:\x1b\[[0-9;]*m)*\d+(?:\x1b\[[0-9;]*m)*\]: "
 
 
-def test_it_runs_on_a_terminal(tmp_path: Path):
-    """On a terminal of 80 columns it runs to the end, with colours."""
-    child = _on_a_terminal(tmp_path)
-    shown = child.read()
-    child.close()
-    assert child.exitstatus == 0, shown[-2000:]
-    assert COLOUR.search(shown)
+@pytest.mark.parametrize("is_plain", [False, True], ids=["in colour", "NO_COLOR"])
+def test_it_runs_on_a_terminal_until_control_c(tmp_path: Path, is_plain: bool, pytestconfig: pytest.Config):
+    """Up to the first card there are colours, but not with NO_COLOR; Ctrl-C ends the demo in one line.
 
-
-def test_no_color_counts_and_control_c_ends_it(tmp_path: Path):
-    """With NO_COLOR there is no colour up to the first card and the prompt after it; Ctrl-C ends the demo in one line."""
-    child = _on_a_terminal(tmp_path, NO_COLOR="1")
+    With `--everything`, the one in colour runs to the end.
+    """
+    child = _on_a_terminal(tmp_path, **({"NO_COLOR": "1"} if is_plain else {}))
     child.expect(r"You are set up\.")
-    child.expect(r"In \[\d+\]: ")
     shown = str(child.before)
-    child.sendintr()
-    shown += child.read()
+    child.expect(PROMPT)
+    shown += str(child.before)
+    to_the_end = pytestconfig.getoption("everything") and not is_plain
+    if not to_the_end:
+        child.sendintr()
+    last = child.read()
     child.close()
-    assert shown.rstrip().endswith("Stopped.")
-    assert child.exitstatus == 130
-    assert not COLOUR.search(shown)
+    assert child.exitstatus == (0 if to_the_end else 130), last[-2000:]
+    assert to_the_end or last.rstrip().endswith("Stopped.")
+    assert bool(COLOUR.search(shown)) is not is_plain
 
 
 class Down(Sandbox):

@@ -116,18 +116,41 @@ def test_a_fresh_ipython_has_the_magics(home: Path):
     config.write_text(block.text)
     code = "get_ipython().run_line_magic('config', 'CaveMagics.datastack')"
     fresh = [sys.executable, "-m", "IPython", "--no-banner", "--HistoryManager.enabled=False", "-c", code]
-    done = subprocess.run(fresh, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(fresh, capture_output=True, text=True, timeout=100, check=True)
     assert "v1dd_public" in done.stdout
 
 
+PATIENT = """
+import cave_magic, cave_magic.__main__
+cave_magic.check.__kwdefaults__["timeout"] = cave_magic.__main__.SECONDS = 60.0
+"""
+"""Gives checks of fresh Pythons a minute, within which also a busy computer imports caveclient."""
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> dict[str, str]:
+    """The environment variables of a Python whose checks have a minute."""
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "sitecustomize.py").write_text(PATIENT)
+    return {"PYTHONPATH": str(tmp_path / "patient")}
+
+
 @pytest.mark.parametrize("title", ["workers.py", "pool.py"])
-def test_a_script_for_workers_runs(title: str, home: Path, set_up: str, tmp_path: Path):
+def test_a_script_for_workers_runs(title: str, home: Path, set_up: str, tmp_path: Path, patient: dict[str, str]):
     """As it is printed, it gives the workers access; the datastack map leads it to the practice server."""
     if title == "workers.py":
         pytest.importorskip("distributed", reason="the extra `dask` is not installed")
     (block,) = (one for one in BLOCKS["clusters.md"] if one.title == title)
     (tmp_path / title).write_text(block.text)
-    done = subprocess.run([sys.executable, title], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    forks = {} if os.name != "posix" else {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
+    done = subprocess.run(
+        [sys.executable, title],
+        cwd=tmp_path,
+        env=os.environ | forks | patient,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert done.returncode == 0, done.stderr
     shown = {"workers.py": "Access works on all workers.", "pool.py": "[('minnie65_public', 0), ('minnie65_public', 1)"}
     assert shown[title] in done.stdout
@@ -154,7 +177,7 @@ def test_a_line_for_the_terminal_is_understood(line: str):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the jobs are for bash")
-def test_the_jobs_of_the_page_run(home: Path, secrets: Path, cave: Sandbox, tmp_path: Path):
+def test_the_jobs_of_the_page_run(home: Path, secrets: Path, cave: Sandbox, tmp_path: Path, patient: dict[str, str]):
     """The lines of the Slurm job and of the GitHub Actions step set up access in bash, and fail without it."""
     (job,) = (block.text for block in BLOCKS["scripts.md"] if block.language == "bash")
     (step,) = (block.text for block in BLOCKS["scripts.md"] if block.language == "yaml")
@@ -164,7 +187,7 @@ def test_the_jobs_of_the_page_run(home: Path, secrets: Path, cave: Sandbox, tmp_
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(lines: str, **env: str) -> subprocess.CompletedProcess[str]:
-        whole = os.environ | {"PATH": path} | env
+        whole = os.environ | patient | {"PATH": path} | env
         return subprocess.run(
             ["bash", "-e", "-c", lines], cwd=tmp_path, env=whole, capture_output=True, text=True, timeout=100
         )
@@ -241,7 +264,7 @@ def test_each_check_has_a_page(hooks: Any):
     pages = hooks.made()
     for check in CHECKS:
         page = pages[f"troubleshooting/{check.id}.md"]
-        assert check.explains.split("`")[0] in page
+        assert check.explains in page
         assert page.count("<tr><td>") >= 1
     assert {
         entry for group in hooks._by_group() for pages in group.values() for one in pages for entry in one.values()

@@ -62,7 +62,7 @@ def test_a_check_leaves_nothing_behind(home, cave, stored, is_sick):
     """After the cell no thread, file or socket of ours is left, but for the import of caveclient until it is done."""
     if is_sick:
         cave.delete_token(stored)
-    cells = ["%load_ext cave_magic", f"%cave_check --server {cave.server}"]
+    cells = ["%load_ext cave_magic", f"%cave_check --server {cave.server} --timeout 60"]
     done = fresh(PROGRAM, json.dumps(cells), *(["joined"] if is_sick else []), home=home)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [[], [], 0]

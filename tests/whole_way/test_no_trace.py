@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from cave_magic.commands import NAMES
+from cave_magic.commands import NAMES, functions
+from cave_magic.errors import CaveMagicError
 from cave_magic.login import verify
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -34,6 +35,7 @@ TYPED = {
     "in quotes": '%cave_save "{token}"',
     "as JSON": """%cave_save '{{"token": "{token}"}}'""",
     "as an assignment": "%cave_save token={token}",
+    "in pieces": "%cave_save {part} {rest}",
     "in capitals": "%cave_save {upper}",
     "with Bearer": "%cave_save Bearer {token}",
     "unchecked": "%cave_save {token} --no-check",
@@ -93,15 +95,100 @@ TYPED = {
 }
 
 
-@pytest.mark.parametrize("way", TYPED)
-def test_a_typed_token_leaves_no_trace(person, way):
+@pytest.mark.in_turn(way=tuple(TYPED), first=("0123456789", "abcdef"))  # the latter could be a name
+def test_a_typed_token_leaves_no_trace(person, way, first):
     """A token typed anywhere in any magic, valid or not, is neither kept nor quoted in any traceback mode."""
     person.shell.run_line_magic("xmode", "Verbose")
-    for first in ("0123456789", "abcdef"):  # the latter could be a name
-        token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
-        person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29], odd=ZETTA))
-        person.looks_back()
-        assert person.traces(token, token.upper(), ZETTA) == []
+    token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
+    person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29], rest=token[29:], odd=ZETTA))
+    person.looks_back()
+    assert person.traces(token, token.upper(), ZETTA) == []
+
+
+FOR_US = (
+    "%cave-save {}",
+    "%CaveSave {}",
+    "%cave_save: {}",
+    "get_ipython().run_line_magic('cave_svae', '{}')",
+    "%%cave_save --overwrite\n'{}'",
+    "%time %cave_svae {}",
+    "a, b = %cave_svae {}",
+    "# %cave_save {}",
+    "print(cave_save('{}'))",
+    "import cave_magic\ncave_magic.save(\n    '{}',\n    overwrit=True,\n)",
+    '%config CaveMagic.server = "{}"',
+    "!uv run cave-magic save {}",
+    "!'/opt/my env/bin/cave-magic' save {}",
+    "%sx cave-magic save {}",
+    "x = !python3 -mcave_magic save {}",
+    "!echo {} | cave-magic save --from-file -",
+    "!CAVE_TOKEN={} cave-magic save --from-env CAVE_TOKEN",
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%cave_svae {}",
+        "cave_svae {} --overwrite",
+        "x = %cave_svae {}",
+        "%cave_save? {}",
+        "?cave_save {}",
+        "%cave_save {}?",
+        "!cave-magic save {}",
+        "!python -m cave_magic save --token={}",
+        "a = 1\n%cave_svae {}",
+        '%config CaveMagics.servr = "{}"',
+        *FOR_US,
+    ],
+)
+def test_a_token_that_no_magic_saw_is_scrubbed_by_the_next(person, monkeypatch, line):
+    """Whatever was meant for this package: the next magic scrubs it, and says where it was; the one after says nothing."""
+    monkeypatch.setattr(person.shell, "system", lambda command: None)
+    monkeypatch.setattr(person.shell, "getoutput", lambda command, **_: [])
+    token = person.cave.new_token("ada")
+    person.types(line.format(token))
+    number = len(person.shell.user_ns["In"]) - 1
+    said = person.types("%cave_whoami")
+    assert f"The token that you typed in In[{number}] was removed from the history in memory and on disk." in said
+    assert person.traces(token, but="output") == []  # IPython itself repeats some of these lines
+    assert "removed from the history" not in person.types("%cave_whoami")
+
+
+def test_a_function_leaves_that_to_the_next_magic(person, monkeypatch):
+    """A function shows nothing, so it does not change the history for a reason that it could not say."""
+    monkeypatch.setattr(functions, "running_ipython", lambda: person.shell)
+    person.types(f"%cave_svae {person.cave.new_token('ada')}")
+    with pytest.raises(CaveMagicError):
+        functions.call("cave_whoami", timeout=5, options={"server": person.cave.server})
+    assert "was removed from the history" in person.types("%cave_whoami")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cave_ids = '{}'",
+        "print('{}')",
+        "cave_ids == '{}'",
+        "!pip download cave-magic -d {}",
+        "!git -C cave_tools checkout {}01234567",
+        "# cave_ids from {}",
+        "other = '%cave_save {}'",
+        "cave_ids += ['{}']",
+        "cave_ids if cave_ids == '{}' else None",
+        "cave_ids in ['{}']",
+        "x = cave_ids | {{'{}'}}",
+        "%%writefile /dev/null\ncave-magic==0.2.0 --hash=md5:{}",
+        "%%writefile /dev/null\ncave-magic @ git+https://github.com/org/cave-magic@{}01234567",
+    ],
+)
+def test_what_was_not_typed_for_us_stays(person, line):
+    """A value of the user's own, which may be no token at all, stays in the history; a check warns about it."""
+    token = person.cave.new_token("ada")
+    person.types("cave_ids = 1")
+    person.types(line.format(token))
+    assert "removed from the history" not in person.types("%cave_whoami")
+    assert token in person.shell.user_ns["In"][-2]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +231,16 @@ def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
     person.types(f"%cave_{line}")
     person.looks_back()
     assert person.traces(token) == []
+
+
+def test_the_tracebacks_of_rich_are_not_shown(person):
+    """`rich.traceback.install(show_locals=True)` shows the variables of all frames; our errors stay one line."""
+    person.types("from rich.traceback import install; install(show_locals=True)")
+    token = person.cave.new_token("ada")
+    assert len(person.types(f"%cave_save {token} --tokn").splitlines()) <= 4
+    person.looks_back()
+    assert person.traces(token) == []
+    assert "locals" in person.types("1 / 0")
 
 
 def test_a_password_that_was_typed_is_called_one(person):

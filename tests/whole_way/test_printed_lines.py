@@ -199,7 +199,7 @@ def wrong_lines(here: Computer, place: str, state: Any, line: str, name: str) ->
 
 
 def combinations(everything: bool) -> list[tuple[Any, ...]]:
-    """All of them, or a fixed sample: each line in every third state, so that each state meets every third line.
+    """All of them, or a fixed sample: each line in every fourth state, so that each state meets every fourth line.
 
     The ways to name the server and the datastack take turns: each meets the other, each line and each state.
     """
@@ -207,9 +207,9 @@ def combinations(everything: bool) -> list[tuple[Any, ...]]:
         return list(itertools.product(PLACES, STATES, LINES, NAMES))
     rows = itertools.product(range(len(STATES)), range(len(LINES)))
     return [
-        (PLACES[(state // 3 + line) % 4], STATES[state], LINES[line], NAMES[(state // 3 + line // 3) % 3])
+        (PLACES[(state // 4 + line // 4) % 4], STATES[state], LINES[line], NAMES[(state // 4 + line // 4 * 2) % 3])
         for state, line in rows
-        if (state + line) % 3 == 0
+        if (state + line) % 4 == 0
     ]
 
 

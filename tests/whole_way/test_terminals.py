@@ -15,6 +15,8 @@ import pytest
 
 from cave_magic.sandbox import Sandbox
 
+from ..support.waiting import until
+
 pexpect = pytest.importorskip("pexpect", reason="a terminal can only be acted on systems that have one")
 if sys.platform == "win32":
     pytest.skip("pexpect has no terminals on Windows", allow_module_level=True)
@@ -26,6 +28,8 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;[^\x1b]*\x1b\\|\r")
 
 IPYTHON = ("IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor")
 CONSOLE = ("jupyter_console", "--no-confirm-exit")
+PATIENT = 60.0
+"""Seconds for a check in a fresh Python, within which also a busy computer imports caveclient."""
 
 
 class Terminal:
@@ -76,6 +80,7 @@ def terminal(home: Path, cave: Sandbox) -> Iterator[Start]:
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+    settings += f"c.CaveMagics.timeout = {PATIENT}\n"
     for name in ("ipython_config.py", "ipython_kernel_config.py"):
         (profile / name).write_text(settings)
     children = []
@@ -159,8 +164,7 @@ def test_waiting_is_shown_in_place_and_can_be_stopped(terminal: Start, cave: San
     for one in (person, terminal(TERM="dumb")):
         cave.clear_requests()
         one.start("%cave_check --timeout 60")
-        while not any(record.status is None for record in cave.requests):
-            pass
+        until(lambda: any(record.status is None for record in cave.requests))
         one.child.sendintr()
         assert one.end().rstrip().splitlines()[-1] == "Stopped. Nothing was changed."
         assert one.run("1 + 1").strip().endswith("2")
@@ -216,10 +220,17 @@ def test_tab_completes_in_the_terminal(terminal: Start):
 
 def _piped(home: Path, cave: Sandbox, lines: str, *arguments: str) -> Any:
     env = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-    code = ["--colors=NoColor", "--ext", "cave_magic", f"--CaveMagics.server={cave.server}", *arguments]
+    code = [
+        "--colors=NoColor",
+        "--ext",
+        "cave_magic",
+        f"--CaveMagics.server={cave.server}",
+        f"--CaveMagics.timeout={PATIENT}",
+        *arguments,
+    ]
     return subprocess.run(
         [sys.executable, "-m", "IPython", "--no-banner", *code],
-        input=lines, env=env, cwd=home, capture_output=True, text=True, timeout=60, check=False,
+        input=lines, env=env, cwd=home, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
 
 

@@ -11,9 +11,8 @@ import nbformat
 import pytest
 
 from cave_magic.doctor.checks import CHECKS
-from cave_magic.doctor.reference import reference
 
-from .make_troubleshooting import PATH, played
+from .make_troubleshooting import PATH, played, reference
 from .test_notebooks import text_of
 
 ROWS = (

@@ -157,7 +157,7 @@ def _says(change: Callable[[dict[str, Any]], object], path: str = FULL) -> Calla
         head, url = {"Authorization": f"Bearer {world.token}"}, world.cave.server + path
         with requests.Session() as session, suppress(requests.RequestException):  # another fault may be in the way
             session.trust_env = False
-            got = session.get(url, headers=head, timeout=5, verify=world.cave.certificate)
+            got = session.get(url, headers=head, timeout=60, verify=world.cave.certificate)
             if got.status_code == 200:
                 body = got.json()
                 change(body)

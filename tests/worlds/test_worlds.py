@@ -22,8 +22,8 @@ from .run import Outcome, shrink
 from .user import OTHERS, _ways
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE, MORE = 8, 80
-"""Of how many worlds the sample consists, usually and with `--everything`: 8 take about four seconds."""
+SAMPLE, MORE = 6, 80
+"""Of how many worlds the sample consists, usually and with `--everything`: 6 take about three seconds."""
 _SERVER = ServerFacts()
 
 

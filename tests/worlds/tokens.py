@@ -75,7 +75,7 @@ def _asks_for(name: str) -> Callable[[World], None]:
 
 
 NAMES = {
-    "misspelt": ("minie65_public", False),
+    "misspelled": ("minie65_public", False),
     "capitals": ("MINNIE65_PUBLIC", False),
     "an invisible character": ("minnie65\u200b_public", False),
     "a hyphen": ("minnie65-public", False),

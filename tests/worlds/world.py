@@ -24,7 +24,7 @@ import pytest
 import requests.adapters
 
 from cave_magic.credentials.save import save_token
-from cave_magic.doctor.checks import network
+from cave_magic.doctor.checks import causes, network
 from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.doctor.report import to_markdown
 from cave_magic.environment import name_lookup
@@ -237,7 +237,8 @@ def healthy(folder: Path, tls: bool) -> Iterator[World]:
         if tls:
             patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", cave.certificate)
         patch.setattr(socket, "getaddrinfo", _looked_up(world, socket.getaddrinfo))
-        patch.setattr(network, "LONGER", LONGER)
+        for module in (network, causes):
+            patch.setattr(module, "LONGER", LONGER)
         patch.setattr(name_lookup, "private_address_of", lambda name: "")  # every name leads to this computer
         sit_at_terminal(patch)
         patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))

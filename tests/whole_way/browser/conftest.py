@@ -23,12 +23,23 @@ from typing import Any
 import pytest
 
 from cave_magic.sandbox import Sandbox
+from tests.support.ports import free_ports
 
 KEY = "browser-tests"
 """The password of the Jupyter server, which listens on loopback only."""
 
 SLOW = 60_000
 """Milliseconds after which something that should have happened counts as not happening."""
+
+STARTING = 150.0
+"""Seconds after which a server that has not answered counts as not starting."""
+
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
+    "--disable-site-isolation-trials", "--renderer-process-limit=1",  # a process for each site takes seconds to start
+)  # fmt: skip
+POLL = 50
+"""Milliseconds after which a page is asked again; by default it is with each frame, 60 times a second."""
 
 PRIVATE = ("JUPYTER", "IPYTHON", "PYTHON", "CAVE", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY", "DISPLAY", "WAYLAND")
 SETTINGS = {
@@ -39,10 +50,11 @@ SETTINGS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder carries the marker `browser`."""
+    """Everything in this folder carries the marker `browser`, and may take longer: first servers and a browser start."""
     for item in items:
-        if Path(__file__).parent in Path(item.path).parents:
+        if "whole_way/browser/" in item.nodeid:
             item.add_marker("browser")
+            item.add_marker(pytest.mark.timeout(400))
 
 
 # ---------------------------------------------------------------- the server and the browser
@@ -67,15 +79,15 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """One Jupyter server for all tests, with folders of its own."""
     pytest.importorskip("jupyterlab")
     root = tmp_path_factory.mktemp("jupyter")
-    for name in ("home", "data/kernels", "config", "runtime", "settings", "workspaces", "notebooks"):
+    for name in ("home", "data/kernels", "config/labconfig", "runtime", "settings", "workspaces", "notebooks"):
         (root / name).mkdir(parents=True)
+    no_check = {"buildCheck": False}  # which starts Node.js
+    (root / "config" / "labconfig" / "page_config.json").write_text(json.dumps(no_check))
     for name, values in SETTINGS.items():
         path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_ports()
     started = Jupyter(f"http://127.0.0.1:{port}", root / "notebooks", root / "data" / "kernels")
     with (root / "log").open("w") as log:
         server = subprocess.Popen(
@@ -92,7 +104,7 @@ def end(server: subprocess.Popen[bytes]) -> None:
     """Lets a server clean up, but not for ever."""
     server.send_signal(signal.SIGTERM)
     try:
-        server.wait(20)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
@@ -130,11 +142,11 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + STARTING
     while time.monotonic() < end:
         assert server.poll() is None, log.read_text()[-2000:]
         try:
-            with urllib.request.urlopen(f"{address}/api/status?token={KEY}", timeout=5):
+            with urllib.request.urlopen(f"{address}/api/status?token={KEY}", timeout=20):
                 return
         except OSError:
             time.sleep(0.1)
@@ -152,8 +164,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     env = os.environ | {"HOME": str(tmp_path_factory.mktemp("browser"))}
     with playwright.sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
-        chromium = driver.chromium.launch(executable_path=path, args=arguments, env=env)
+        chromium = driver.chromium.launch(executable_path=path, args=CHROMIUM, env=env)
         context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
         context.set_default_timeout(SLOW)
         yield context  # one for all tests: the front end's scripts come out of its cache
@@ -165,7 +176,7 @@ def lab(jupyter: Jupyter, browser: Any) -> Any:
     """A tab with JupyterLab, which takes seconds to load; each test opens a notebook of its own in it."""
     page = browser.new_page()
     page.goto(f"{jupyter.address}/lab?token={KEY}&reset")
-    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)")
+    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)", polling=POLL)
     return page
 
 
@@ -225,7 +236,7 @@ class Notebook:
     def wait(self, number: int) -> str:
         """Waits for the end of a cell; returns its output."""
         prompt = self.cell(number).locator(".jp-InputPrompt").first
-        self.page.wait_for_function("one => /\\d/.test(one.textContent)", arg=prompt.element_handle(), timeout=SLOW)
+        self.page.wait_for_function("one => /\\d/.test(one.textContent)", arg=prompt.element_handle(), polling=POLL)
         return self.text(number)
 
     def cell(self, number: int) -> Any:
@@ -264,6 +275,14 @@ class Notebook:
         found.wait_for(timeout=SLOW)
         return found
 
+    def links(self, number: int, count: int) -> list[Any]:
+        """Waits for so many links in the output of a cell, which may come after its prompt; returns them."""
+        links = self.output(number).locator("a")
+        links.nth(count - 1).wait_for()
+        found: list[Any] = links.all()
+        assert len(found) == count
+        return found
+
     def clear(self) -> None:
         """Deletes all cells: an empty one is left."""
         run = "name => window.jupyterapp.commands.execute(name)"
@@ -282,7 +301,7 @@ class Notebook:
         """Chooses a theme, as the menu does."""
         self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         light = "false" if "Dark" in name else "true"
-        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light, polling=POLL)
 
 
 Open = Callable[..., Notebook]
@@ -295,7 +314,7 @@ _KERNEL_IS_READY = """() => {
 def wait_for_kernel(page: Any) -> None:
     """Waits until the notebook on a page can run cells."""
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
-    page.wait_for_function(_KERNEL_IS_READY)
+    page.wait_for_function(_KERNEL_IS_READY, polling=POLL)
 
 
 _OPEN_IN_LAB = """async ([path, name]) => {
@@ -313,6 +332,7 @@ def kernel_in(folder: Path, home: Path, cave: Sandbox) -> Iterator[str]:
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(
         f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+        "c.CaveMagics.timeout = 60.0\n"  # a busy computer takes long to import caveclient
         "c.CaveMagics.fill_next_cell = False\n"  # the tests type into the next cell
     )
     spec = {
@@ -368,9 +388,9 @@ def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iter
 
 
 def _end_kernels(jupyter: Jupyter) -> None:
-    with urllib.request.urlopen(f"{jupyter.address}/api/sessions?token={KEY}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{jupyter.address}/api/sessions?token={KEY}", timeout=60) as answer:
         sessions = json.load(answer)
     for session in sessions:
         address = f"{jupyter.address}/api/sessions/{session['id']}?token={KEY}"
-        with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=10):
+        with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=60):
             pass

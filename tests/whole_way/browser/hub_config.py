@@ -26,10 +26,11 @@ c.Spawner.args = json.loads(os.environ["HUB_ARGUMENTS"])
 c.Spawner.environment = json.loads(os.environ["HUB_ENVIRONMENT"])
 
 
-def without_proxy(spawner) -> None:
-    """Bea's server has no jupyter-server-proxy."""
+def prepare(spawner) -> None:
+    """Each server has a port of its own; Bea's has no jupyter-server-proxy."""
+    spawner.port = port + 3 + ["ada", "bea"].index(spawner.user.name)
     if spawner.user.name == "bea":
         spawner.args = [*spawner.args, "--ServerApp.jpserver_extensions={'jupyter_server_proxy': False}"]
 
 
-c.Spawner.pre_spawn_hook = without_proxy
+c.Spawner.pre_spawn_hook = prepare

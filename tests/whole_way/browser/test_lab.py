@@ -11,7 +11,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.html import fetching
 
-from .conftest import Jupyter, Notebook, Open, tunnel
+from .conftest import POLL, Jupyter, Notebook, Open, tunnel
 from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
@@ -25,8 +25,8 @@ def _accept_the_terms(notebook: Notebook, link: Any) -> None:
     page.get_by_label("E-mail").fill("grace@example.org")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="I accept").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="I accept").click()
     page.close()
 
 
@@ -115,7 +115,7 @@ def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Ope
     notebook = open_notebook()
     setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
-    account, tokens = notebook.output(setup).locator("a").all()
+    account, tokens = notebook.links(setup, 2)
     assert account.inner_text() == account.get_attribute("href")
     _accept_the_terms(notebook, account)
     _make_and_copy_a_token(notebook, tokens)
@@ -142,6 +142,7 @@ def test_a_typed_token_leaves_the_cell_is_named_and_replaced_after_yes(open_note
     notebook.page.wait_for_function(
         "([one, token]) => !one.textContent.includes(token)",
         arg=[notebook.cell(save).locator(".cm-content").element_handle(), token],
+        polling=POLL,
     )
     assert notebook.source(save).startswith("# keep it\n%cave_save")
     said = notebook.run("%cave_whoami")
@@ -151,9 +152,9 @@ def test_a_typed_token_leaves_the_cell_is_named_and_replaced_after_yes(open_note
     assert token not in said
     setup = notebook.start("%cave_setup existing --paste")
     notebook.sees(setup, "Replace that token?")
-    assert "Ada Example" in notebook.text(setup)
+    notebook.sees(setup, re.compile("Ada Example"))
     notebook.answer(setup, "y")
-    notebook.page.wait_for_function("() => document.querySelector('.jp-Stdin-input[type=password]')")
+    notebook.page.locator(".jp-Stdin-input[type=password]").wait_for()
     notebook.answer(setup, alices)
     assert "alice@example.org" in notebook.wait(setup)
     assert "Alice Example" in notebook.run("%cave_whoami")
@@ -172,8 +173,8 @@ def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: 
         notebook.output(checked).locator("a").last.click()
     page = opened.value
     page.get_by_role("button", name=re.compile("Ada")).click()
-    page.get_by_role("button", name="I accept").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="I accept").click()
     page.close()
     notebook.page.bring_to_front()
     assert "All well" in notebook.wait(checked)
@@ -247,7 +248,8 @@ def assert_a_prompt_can_be_stopped_or_left_empty(notebook: Notebook) -> None:
 
 def assert_an_error_stops_run_all(notebook: Notebook) -> None:
     """The cell has no red box, and has failed: the cells after it do not run."""
-    busy = "import time; time.sleep(1)"  # until the next cell has arrived: a kernel aborts those that it has
+    # The second time until the next cell has arrived: a kernel aborts those that it has.
+    busy = "import time; time.sleep(globals().get('pause', 0)); pause = 3"
     failing = notebook.start(f"{busy}\n%cave_save --from-env NOT_SET")
     notebook.wait(failing)
     after = notebook.type("print('went on')")

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +22,7 @@ from cave_magic.login import browser_sign_in, web_browser
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui import frontend
 from cave_magic.ui.frontend import TerminalFrontend
+from tests.support.waiting import LONG, until
 
 from .conftest import Notebook, Open
 
@@ -32,7 +33,7 @@ from cave_magic.login import exchange, web_browser
 platforms.detect_runtime = lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True)
 def _open(address):
     pathlib.Path({note!r}).write_text(address)
-    return web_browser.Opening().settle("")
+    return web_browser.settled("")
 web_browser.open_browser = _open
 exchange.platform.node = lambda: "lab-mac"
 """
@@ -53,7 +54,7 @@ class Desktop:
 
     def tab(self) -> Any:
         """The tab that the kernel has opened."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + LONG
         while not (self._note.exists() and self._note.read_text()) and time.monotonic() < end:
             self.notebook.page.wait_for_timeout(50)
         page = self.notebook.page.context.new_page()
@@ -76,6 +77,7 @@ def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Deskt
 
 def sign_in_as(tab: Any, email: str) -> None:
     """Chooses an account on the server's sign-in page: a click for a known account, an e-mail for another."""
+    tab.get_by_role("button", name="Sign in", exact=True).wait_for()
     known = tab.get_by_role("button", name=re.compile(re.escape(email)))
     if known.count():
         known.click()
@@ -172,24 +174,20 @@ class Cell:
         monkeypatch.setattr("getpass.getpass", self._answer)
         monkeypatch.setattr("platform.node", lambda: "lab-mac")
 
-    def _open(self, address: str) -> web_browser.Opening:
+    def _open(self, address: str) -> Future[str]:
         self._opened.append(address)
-        return web_browser.Opening().settle("")
+        return web_browser.settled("")
 
     def _answer(self, question: str = "") -> str:
         self.questions.append(question)
-        end = time.monotonic() + 20
-        while not self.answers and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: self.answers)
         return self.answers.pop(0)
 
     def start(self, line: str) -> Any:
         """Runs a line; gives the tab that it opens."""
         self._opened.clear()
         self._ran = self._pool.submit(self._run, line)
-        end = time.monotonic() + 20
-        while not self._opened and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: self._opened)
         tab = self._browser.new_page()
         tab.goto(self._opened[0])
         return tab
@@ -211,7 +209,7 @@ class Cell:
 
     def end(self) -> Any:
         """What it did."""
-        return self._ran.result(30)
+        return self._ran.result(LONG)
 
 
 @pytest.fixture
@@ -399,7 +397,7 @@ def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
     assert cell.end().error == ""
     tab.go_back()
     assert "token" not in tab.url
-    assert tab.get_by_role("button", name="Sign in", exact=True).is_visible()
+    tab.get_by_role("button", name="Sign in", exact=True).wait_for()
     tab.go_forward()
     assert is_done(tab)
 
@@ -428,7 +426,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
     assert navigation.value.status == 200
     assert tab.url.startswith(f"{cave.server}/info/")
     assert not [token for token in cave._accounts.tokens.known() if token in tab.url + tab.content()]
-    assert tab.get_by_text("minnie65_public").first.is_visible()
+    tab.get_by_text("minnie65_public").first.wait_for()
     assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
 
 
@@ -436,9 +434,9 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
     """In two browsers at the same time, and in one browser in turn, each wait gets the right account."""
     target = Target(datastack="minnie65_public", server=cave.server)
     with (
-        browser_sign_in.SignIn(target, 5) as one,
-        browser_sign_in.SignIn(target, 5) as two,
-        browser_sign_in.SignIn(target, 5) as three,
+        browser_sign_in.SignIn(target, LONG) as one,
+        browser_sign_in.SignIn(target, LONG) as two,
+        browser_sign_in.SignIn(target, LONG) as three,
     ):
         contexts = [browser.browser.new_context() for _ in range(2)]
         tabs = [context.new_page() for context in contexts]
