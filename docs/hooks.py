@@ -23,7 +23,7 @@ from cave_magic.commands import NAMES, find_command  # noqa: E402
 from cave_magic.deployments import DEPLOYMENTS  # noqa: E402
 from cave_magic.doctor.checks import CHECKS  # noqa: E402
 from cave_magic.doctor.model import Check, Finding, Status  # noqa: E402
-from cave_magic.doctor.reference import sections  # noqa: E402
+from cave_magic.doctor.reference import markdown, sections  # noqa: E402
 from cave_magic.doctor.report import MARKS  # noqa: E402
 from cave_magic.magics import CaveMagics  # noqa: E402
 from cave_magic.ui.document import Line, Span  # noqa: E402
@@ -129,7 +129,7 @@ def _lead(link: re.Match[str], folder: str) -> str:
 def page_of(check: Check) -> str:
     """The troubleshooting page of a check."""
     parts = ["---\nsearch:\n  boost: 2\n---", f"# {heading(check)}", f"`{check.id}`{{ .check-id }}"]
-    texts = {title: _with_links(text) for title, text in sections(check)}
+    texts = {title: _with_links(words) for title, words in sections(check)}
     parts += [f"## {title}\n\n{texts[title]}" for title in ("What it means", "What fixes it")]
     seen = _by_error(check)
     if seen:
@@ -151,10 +151,9 @@ def heading(check: Check) -> str:
     return check.title[0].upper() + check.title[1:] + (f" ({check.id})" if shared else "")
 
 
-def _with_links(text: str) -> str:
-    """Names of checks in backticks become links to their pages."""
-    ids = {check.id for check in CHECKS}
-    return re.sub(r"`([\w-]+)`", lambda one: f"[{one[0]}]({one[1]}.md)" if one[1] in ids else one[0], text)
+def _with_links(words: Line) -> str:
+    """A text in Markdown, in which the ids of checks are links to their pages."""
+    return "".join(f"[`{one.text}`]({one.text}.md)" if one.style == "id" else markdown((one,)) for one in words)
 
 
 def _by_error(check: Check) -> dict[str, dict[str, dict[str, Any]]]:
@@ -285,15 +284,11 @@ LISTS = {"servers": _servers, "checks": _table_of_checks, "errors": _table_of_er
 def magic(name: str) -> str:
     """A magic: what it does, its examples and its arguments."""
     parser = find_command(name)
-    words, _, examples = (parser.description or "").partition("\n\nExamples:\n")
-    if not examples:
-        lines = words.splitlines()
-        examples = "\n".join(line for line in lines if line.startswith("    "))
-        words = "\n".join(line for line in lines if not line.startswith("    "))
-    code = "\n".join(line.strip() for line in examples.splitlines() if line.strip())
+    groups = ((heading, "\n".join(line.text for line in lines)) for heading, lines in parser.examples())
+    examples = "\n\n".join(f"{heading}\n\n```python\n{code}\n```" for heading, code in groups)
     rows = [f"| {_flags(action)} | {action.help} |" for action in parser._actions]
     table = "\n".join(["| argument | what it does |", "|---|---|", *rows])
-    return f"## %{name}\n\n{words.strip()}\n\n```python\n{code}\n```\n\n{table}"
+    return f"## %{name}\n\n{parser.description}\n\n{examples}\n\n{table}"
 
 
 def _flags(action: Any) -> str:
