@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import select
 import signal
 import threading
 from contextlib import suppress
@@ -13,6 +14,8 @@ MOST = 200_000
 """Bytes of a paste that are read."""
 _PAUSE = 1
 """Tenths of a second without another character after which a paste is over."""
+_TURN = 0.1
+"""Seconds after which the program looks for a signal that came just before it began to wait."""
 
 
 def read_hidden(question: str) -> str:
@@ -59,6 +62,9 @@ def _read(terminal: int, question: str) -> str:
     earlier = signal.signal(signal.SIGCONT, ask_again) if is_main else None
     try:
         ask(termios.TCSAFLUSH)
+        with suppress(ValueError):  # more files are open than `select` can name
+            while not any(select.select([terminal], [], [], _TURN)):
+                pass
         if not (pasted := os.read(terminal, MOST)):
             raise EOFError
         hidden[3] &= ~termios.ICANON  # else a last line without a line break could not be read

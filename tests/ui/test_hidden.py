@@ -15,6 +15,11 @@ if sys.platform == "win32":
 
 _LONGER = 10
 """Tenths of a second within which the next part of a long paste arrives also on a busy computer."""
+_ELSEWHERE = (
+    "import signal, threading, time; threading.Thread(target=time.sleep, args=[600], daemon=True).start(); "
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])"
+)
+"""What has another thread receive the signal, so that it interrupts nothing in this one."""
 _PROGRAM = "from cave_magic.ui.hidden import read_hidden; print(repr(read_hidden('Token: '))); print(input('Next: '))"
 
 
@@ -61,9 +66,13 @@ def test_a_hidden_prompt_can_be_left(key, error):
     assert child.before.split() == ["5"]
 
 
-def test_what_is_typed_stays_hidden_after_the_prompt_was_suspended():
-    """After Ctrl-Z, a shell makes the terminal visible; `fg` continues the program, which hides and asks again."""
-    child = pexpect.spawn(sys.executable, ["-c", _PROGRAM], encoding="utf-8", timeout=60)
+@pytest.mark.parametrize("program", [_PROGRAM, f"{_ELSEWHERE}; {_PROGRAM}"], ids=["interrupted", "not interrupted"])
+def test_what_is_typed_stays_hidden_after_the_prompt_was_suspended(program):
+    """After Ctrl-Z, a shell makes the terminal visible; `fg` continues the program, which hides and asks again.
+
+    This also holds if the signal interrupts nothing, as one that comes just before the program begins to wait.
+    """
+    child = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=60)
     child.expect("Token: ")
     child.setecho(True)
     os.kill(child.pid, signal.SIGCONT)
