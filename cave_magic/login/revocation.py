@@ -48,7 +48,6 @@ class UnrevokedToken:
 
     Attributes:
         server: the server that issued it, the only one that it is sent to.
-        token: the token.
         permanent: whether it is a permanent token that was created but not saved.
         only: whether it is the account's only token, on an old server; it is reported and never revoked.
         is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it, or once
