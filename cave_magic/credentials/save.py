@@ -116,9 +116,7 @@ def save_token(
             raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
         if replaces is not None and (old.source is None or old.source.meant not in (replaces, token)):
             raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
-        for file in (old.server_file, old.default_file):
-            if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
-                raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
+        _refuse_unreadable(old.server_file, old.default_file)
         files, copied = _sort_files(old, local_servers, (None, token, previous))
         also = [path for path in copies if replaces is None or read_token_file(path).meant == replaces]
         written = tuple(dict.fromkeys((*files, *also)))
@@ -138,6 +136,12 @@ def save_token(
         atomic_write.sweep(Path(os.path.realpath(path)).parent for path in saved.written if path.is_symlink())
         copied = [path for path in texts if path in copied or read_token_file(path).state is State.MALFORMED]
         return replace(saved, backups=write_files(texts, copied, confirm))
+
+
+def _refuse_unreadable(*files: TokenFile) -> None:
+    for file in files:
+        if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
+            raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
 
 
 JOB_NAME = ".cave_magic.job"
