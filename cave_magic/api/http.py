@@ -178,8 +178,9 @@ class Session:
                 response = _unfinished(url, request.connected)
             else:
                 response = _failed(url, error, token or masked)
-                if response.failure is Failure.RESET and request is not None and request.reuses and method == "GET":
-                    response = self.get(url, token, seconds=start + seconds - time.monotonic())
+                is_stale = response.failure is Failure.RESET and request is not None and request.reuses
+                if is_stale and method == "GET" and (left := start + seconds - time.monotonic()) > 0:
+                    response = self.get(url, token, seconds=left)
         return replace(response, seconds=time.monotonic() - start)
 
     def _open(
