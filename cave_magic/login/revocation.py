@@ -220,4 +220,4 @@ def _at_exit() -> None:
     for one in _mine():
         if (left := deadline - time.monotonic()) > 0 and not one.only:
             with suppress(Exception):
-                _try(one, min(1.0, left))
+                _try(one, min(AT_EXIT / 2, left))
