@@ -197,11 +197,8 @@ def _without_values(message: str, name: str, options: tuple[str, ...]) -> str:
         flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
         bare = {one.lstrip("-"): one for one in options}  # the hyphens would make any two of them alike
         near = get_close_matches(flags[0].lstrip("-"), bare, n=1) if flags else []
-        hint = (
-            f"Did you mean {bare[near[0]]}?"
-            if near
-            else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
-        )
+        spelled_out = ", ".join(one for one in options if one.startswith("--"))
+        hint = f"Did you mean {bare[near[0]]}?" if near else f"Its options: {spelled_out}."
         return f"{name} {f'has no option {flags[0]}' if flags else 'has no such option'}. {hint}"
     if "invalid choice" in message:
         return f"{name} --use takes latest or new."
