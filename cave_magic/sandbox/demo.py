@@ -174,12 +174,13 @@ class Stage:
 
 
 def _write_profile(home: Path, server: str, colour: bool) -> None:
-    """Configures the server, the one difference from a real notebook, and a quiet terminal."""
+    """Configures the server, the one difference from a real notebook, patience, and a quiet terminal."""
     folder = home / ".ipython" / "profile_default"
     folder.mkdir(parents=True)
     lines = [
         "c = get_config()",
         f"c.CaveMagics.server = {server!r}",
+        f"c.CaveMagics.timeout = {_PATIENCE / 2}",
         "c.CaveMagics.fill_next_cell = False",  # Robin types every line
         'c.InteractiveShell.xmode = "Minimal"',
         "c.TerminalIPythonApp.display_banner = False",
