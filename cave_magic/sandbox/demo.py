@@ -151,7 +151,12 @@ class Stage:
 
     def close(self) -> None:
         """Ends IPython."""
-        self._child.close(force=True)
+        import pexpect
+
+        try:
+            self._child.close(force=True)
+        except pexpect.ExceptionPexpect:  # a busy computer takes longer than 0.1 s to end what was killed
+            self._child.wait()
 
     def _finish(self, until: str) -> str:
         written = self._wait_for(until).replace("\r\n", "\n").strip("\r\n")
