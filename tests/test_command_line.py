@@ -33,8 +33,9 @@ Do = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def do(cave: Sandbox, in_a_shell: None, capsys: pytest.CaptureFixture[str]) -> Do:
+def do(cave: Sandbox, in_a_shell: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Do:
     """Runs a command on the practice server in this process; gives the exit code, stdout and stderr."""
+    monkeypatch.setattr("cave_magic.__main__.SECONDS", 60.0)
 
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -264,7 +265,6 @@ def test_a_signal_ends_it_in_one_line(cave, set_up, number, code):
     assert err.splitlines() == (["Stopped. Nothing was changed."] if number == signal.SIGINT else [])
 
 
-@pytest.mark.timeout(600)
 def test_a_rejected_save_leaves_no_trace(do, home, monkeypatch):
     """A token that the server rejects leaves neither a folder nor a lock behind."""
     monkeypatch.setenv("CAVE_TOKEN", "0f3b8c6e1d2a4b5c0f3b8c6e1d2a4b5c")
@@ -274,6 +274,7 @@ def test_a_rejected_save_leaves_no_trace(do, home, monkeypatch):
     assert sorted(home.rglob("*")) == before
 
 
+@pytest.mark.timeout(600)
 def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, pytestconfig):
     """On a shared home each of them exits with 0, no file is torn, and another server's token is as it was.
 

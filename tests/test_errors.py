@@ -61,7 +61,7 @@ def test_any_response_of_the_auth_service(cave, ada, status, body, kind):
     """Whatever the auth service returns but its own `invalid_token`, the token is not called rejected."""
     token, target = ada
     cave.misbehave("auth", lambda request: Response(body, status=status, content_type=kind))
-    report = diagnose([target], 5)
+    report = diagnose([target], 60)
     _is_honest(report, token, ("auth", "network", "account", "terms", "access"))
     assert "%cave_setup existing" not in (report.next.commands if report.next else ())
     assert "rejected the stored token" not in _said(report)
@@ -73,7 +73,7 @@ def test_any_response_of_the_info_service(cave, ada, status, body, kind):
     """Whatever the info service returns, the account is fine, and at most one check fails."""
     token, target = ada
     cave.misbehave("info", lambda request: Response(body, status=status, content_type=kind))
-    report = diagnose([target], 5)
+    report = diagnose([target], 60)
     _is_honest(report, token, ("info", "terms", "datastack", "access"))
     assert next(row for row in report.rows if row.id == "account").status == "ok"
     assert len([row for row in report.rows if row.status in ("failed", "unknown")]) <= 1
@@ -85,7 +85,7 @@ def test_any_response_of_a_data_service(cave, ada, status, body, kind):
     """Whatever materialize returns, only its own check may fail."""
     token, target = ada
     cave.misbehave("materialize", lambda request: Response(body, status=status, content_type=kind))
-    _is_honest(diagnose([target], 5), token, ("materialize",))
+    _is_honest(diagnose([target], 60), token, ("materialize",))
 
 
 @PROPERTY
@@ -94,7 +94,7 @@ def test_any_token_file(cave, ada, content):
     """Whatever the token file contains, only checks of the token may fail, and none crashes."""
     token, target = ada
     token_files.server_file(cave.server).write_bytes(content)
-    report = diagnose([target], 5)
+    report = diagnose([target], 60)
     _is_honest(report, token, ("token", "token-form", "token-shadow", "account"))
 
 
@@ -112,7 +112,7 @@ def test_any_datastack_map(cave, ada, content):
     """Whatever the datastack map contains, only its own check may fail, and none crashes."""
     _, target = ada
     (token_files.secrets_folder() / datastack_map.MAP_NAME).write_bytes(content)
-    report = diagnose([target], 5)
+    report = diagnose([target], 60)
     assert not [row for row in report.rows if row.status == "crashed"]
     assert {row.id for row in report.rows if row.status == "failed"} <= {"map-file"}
 
@@ -134,4 +134,4 @@ def test_any_headers(cave, ada, status, headers):
     cave.misbehave(
         "all", lambda request: Response(b"{}", status=status, headers=headers, content_type="application/json")
     )
-    _is_honest(diagnose([target], 5), token, ("network", "auth", "account", "info", "access"))
+    _is_honest(diagnose([target], 60), token, ("network", "auth", "account", "info", "access"))

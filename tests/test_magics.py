@@ -154,9 +154,13 @@ def test_a_large_error_is_explained_as_fast(run, shell, large):
         "        error.__cause__ = error = kind(n)\n    return first"
     )
     error = run(large).value
-    began = time.process_time()
-    settings(shell).explain_error(SimpleNamespace(error_in_exec=error))
-    assert time.process_time() - began < 0.05
+
+    def seconds() -> float:
+        began = time.process_time()
+        settings(shell).explain_error(SimpleNamespace(error_in_exec=error))
+        return time.process_time() - began
+
+    assert min(seconds() for _ in range(3)) < 0.05  # garbage may be collected during one of them
 
 
 @pytest.mark.parametrize("cell", ["import no_such_package", "import requests; {}['x']"])

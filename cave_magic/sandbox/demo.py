@@ -151,7 +151,12 @@ class Stage:
 
     def close(self) -> None:
         """Ends IPython."""
-        self._child.close(force=True)
+        import pexpect
+
+        try:
+            self._child.close(force=True)
+        except pexpect.ExceptionPexpect:  # a busy computer takes longer than 0.1 s to end what was killed
+            self._child.wait()
 
     def _finish(self, until: str) -> str:
         written = self._wait_for(until).replace("\r\n", "\n").strip("\r\n")
@@ -174,12 +179,13 @@ class Stage:
 
 
 def _write_profile(home: Path, server: str, colour: bool) -> None:
-    """Configures the server, the one difference from a real notebook, and a quiet terminal."""
+    """Configures the server, the one difference from a real notebook, patience, and a quiet terminal."""
     folder = home / ".ipython" / "profile_default"
     folder.mkdir(parents=True)
     lines = [
         "c = get_config()",
         f"c.CaveMagics.server = {server!r}",
+        f"c.CaveMagics.timeout = {_PATIENCE / 2}",
         "c.CaveMagics.fill_next_cell = False",  # Robin types every line
         'c.InteractiveShell.xmode = "Minimal"',
         "c.TerminalIPythonApp.display_banner = False",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,14 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 @pytest.fixture
 def run(started: Kernel, home: Path, cave: Sandbox) -> Run:
-    """Runs a cell with the test's home and the practice server, whose auth server is slow."""
+    """Runs a cell with the test's home and the practice server, whose auth server responds once a wait is counted."""
     note = home / "note"
     started.run(
         f"import os\nos.environ.update(HOME={str(home)!r}, NOTE={str(note)!r})\n%config CaveMagics.server = {cave.server!r}\n"
         "%config CaveMagics.timeout = 60.0"
     )
-    cave.misbehave("auth", "slow:0.3")
-    return started.run
+    cave.misbehave("auth", "silent")
+    return partial(started.run, seen=lambda text: is_count(text) and cave.misbehave("auth", "silent"))  # ends the other
 
 
 @pytest.fixture
@@ -65,9 +66,14 @@ def assert_seen(messages: list[Message], *texts: str, waits: int = 1) -> None:
         assert all(text in output for text, output in zip(texts, others, strict=True)), outputs
 
 
+def is_count(text: str) -> bool:
+    """Whether a text counts the seconds of a wait."""
+    return "waiting for 127.0.0.1" in text and text.endswith(" s")
+
+
 def waited(messages: list[Message]) -> bool:
     """Whether the seconds were counted while the cell ran."""
-    return any("waiting for 127.0.0.1" in text and text.endswith(" s") for text in map(text_of, messages))
+    return any(map(is_count, map(text_of, messages)))
 
 
 # ---------------------------------------------------------------- the four magics
@@ -98,7 +104,7 @@ drafted, whole, draft = threading.Event(), packages.import_caveclient, NotebookF
 def shows(*page):
     draft(*page)
     drafted.set()
-packages.import_caveclient, NotebookFrontend.draft = lambda: str(not drafted.wait(30) or "") or whole(), shows
+packages.import_caveclient, NotebookFrontend.draft = lambda: str(not drafted.wait(60) or "") or whole(), shows
 """
 
 
@@ -195,8 +201,9 @@ def test_other_outputs_of_a_cell_stay(run: Run, token: str):
     assert_seen(run("print('before')\n%cave_check\nprint('after')"), "before", "All well.", "after")
 
 
-def test_captured_output_can_be_shown(run: Run, token: str):
+def test_captured_output_can_be_shown(run: Run, cave: Sandbox, token: str):
     """`%%capture` keeps the page without the waiting line."""
+    cave.misbehave("auth", "slow:0.6")
     assert_seen(run("%%capture kept\n%cave_check"))
     assert_seen(run("kept.show()"), "All well.")
 

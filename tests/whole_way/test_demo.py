@@ -99,9 +99,21 @@ class Down(Sandbox):
         return self
 
 
-def test_a_failed_step_ends_it_with_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """If a step does not have its effect, the demo names it and returns 1."""
+class Late(pexpect.spawn):
+    """A program that a busy computer needs more than a tenth of a second to end."""
+
+    def close(self, force: bool = True) -> None:
+        super().close(force)
+        raise pexpect.ExceptionPexpect("Could not terminate the child.")
+
+
+@pytest.mark.parametrize("terminal", [pexpect.spawn, Late])
+def test_a_failed_step_ends_it_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], terminal: type[Any]
+):
+    """If a step does not have its effect, the demo names it and returns 1, however long IPython takes to end."""
     monkeypatch.setattr(demo, "Sandbox", Down)
+    monkeypatch.setattr(pexpect, "spawn", terminal)
     assert demo.main(fast=True) == 1
     said = capfd.readouterr().err.strip().splitlines()
     assert len(said) == 1

@@ -207,7 +207,9 @@ def test_the_jobs_of_the_page_run(home: Path, secrets: Path, cave: Sandbox, tmp_
 def test_a_notebook_that_runs_unattended_fails_if_access_does_not_work(home: Path, cave: Sandbox, tmp_path: Path):
     """With the cell for batch jobs, `jupyter execute` saves the token and ends with the error of the check."""
     code = next(block.text for block in BLOCKS["scripts.md"] if "%cave_save --from-env" in block.text)
-    cell = nbformat.v4.new_code_cell(f'%load_ext cave_magic\n%config CaveMagics.server = "{cave.server}"\n{code}')
+    cell = nbformat.v4.new_code_cell(
+        f'%load_ext cave_magic\n%config CaveMagics.server = "{cave.server}"\n%config CaveMagics.timeout = 60.0\n{code}'
+    )
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "analysis.ipynb")
     cave.misbehave("materialize", "down")
     command = [sys.executable, "-m", "jupyter", "execute", "analysis.ipynb"]
