@@ -503,7 +503,7 @@ def test_a_password_in_netrc_that_a_firewall_rejects(world: World):
     """Without a token, too, requests sends the password; without it the server responds."""
 
     def firewall(sock: socket.socket, over: threading.Event) -> None:
-        is_sent = b"basic" in odd.got.rpartition(b"GET ")[2].lower()
+        is_sent = b"basic" in odd.asked.lower()
         body = b"<h1>Blocked</h1>" if is_sent else NO_TOKEN
         status = "403 Forbidden" if is_sent else "401 Unauthorized"
         sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
