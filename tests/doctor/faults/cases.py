@@ -205,6 +205,8 @@ def _asks_for(name: str) -> Callable[[World], None]:
 def _does(service: str, how: str) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.cave.misbehave(service, how)
+        if how == "silent":
+            world.hurry()
 
     return make
 

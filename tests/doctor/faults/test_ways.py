@@ -21,12 +21,18 @@ from .world import World, bad, working
 # ---------------------------------------------------------------- time
 
 
-@pytest.mark.parametrize(("service", "row"), [("all", "network"), ("auth", "auth"), ("/materialize", "materialize")])
-def test_a_slow_server_is_given_more_time(world: World, service, row):
-    """If the check's own timeout was too short, Next has a line with a longer one, which works."""
+@pytest.mark.parametrize(
+    ("service", "row", "timeout", "slow"),
+    [("all", "network", 0.8, 0.6), ("auth", "auth", 4, 3), ("/materialize", "materialize", 4, 3)],
+)
+def test_a_slow_server_is_given_more_time(world: World, service, row, timeout, slow):
+    """If the check's own timeout was too short, Next has a line with a longer one, which works.
+
+    Each request gets half of the timeout, which is long where the other services have to respond within it.
+    """
     assert world.check().ok  # what the first check imports is not counted
-    world.run("%config CaveMagics.timeout = 0.8")
-    world.cave.misbehave(service, "slow:0.6")
+    world.run(f"%config CaveMagics.timeout = {timeout}")
+    world.cave.misbehave(service, f"slow:{slow}")
     report = world.check()
     assert bad(report) == [(row, "failed")]
     assert report.next.commands == ("%cave_check --timeout 60",)
