@@ -22,7 +22,7 @@ from traitlets.config import Configurable
 
 from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.environment import packages, platforms
-from cave_magic.login import revocation, web_browser
+from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui import door as place
@@ -40,6 +40,7 @@ from .support.shell import (
     sit_at_terminal,
     stay_on_this_computer,
 )
+from .support.waiting import LONG
 
 # The hundreds of Pythons that the tests start keep what they compile: each would else compile the package again.
 sys.dont_write_bytecode = False
@@ -309,6 +310,8 @@ def terminals_can_close() -> Iterator[None]:
 def doors(monkeypatch: pytest.MonkeyPatch, receivers: list[Receiver]) -> Iterator[list[Receiver]]:
     """The receivers of the test's sign-ins; revoking is tried again at once, and no token is held from test to test."""
     monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    for limit in ("REVOKING", "EACH"):
+        monkeypatch.setattr(revocation, limit, LONG)
     yield receivers
     for door in receivers:
         close(door)
@@ -325,6 +328,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
         lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
     )
     monkeypatch.setattr(web_browser, "open_browser", desk.open_browser)
+    monkeypatch.setattr(browser_sign_in, "PATIENCE", LONG)
     sit_at_terminal(monkeypatch)
     monkeypatch.setattr("builtins.input", desk.answer)
     monkeypatch.setattr("getpass.getpass", desk.answer)
@@ -337,5 +341,5 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
 @pytest.fixture
 def here(cave: Sandbox, run: Run, shell: Any, desk: Desk) -> Run:
     """Runs cells where the practice server is the configured one."""
-    settings(shell).server = cave.server
+    settings(shell).server, settings(shell).timeout = cave.server, LONG
     return run

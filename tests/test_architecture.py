@@ -77,7 +77,7 @@ TESTED_IN = {
     "doctor/faults/test_planted": {"doctor.session"},
     "doctor/faults/test_readers": {"environment.cloud_volume"},
     "doctor/faults/test_shadows": {"environment.shadowed"},
-    "doctor/test_certainty": {"doctor.diagnose", "doctor.gather_computer"},
+    "doctor/test_diagnose": {"doctor.gather_computer"},
     "doctor/test_experiments": {"doctor.experiments.model", "doctor.experiments.plan", "doctor.experiments.run"},
     "doctor/test_explain_error": {"doctor.raised"},
     "doctor/test_fixes": {"credentials.datastack_map", "credentials.stored_tokens"},

@@ -114,10 +114,7 @@ class Session:
 
     def unfinished(self, url: str, token: Token | None) -> Response:
         """The response of a request that has timed out."""
-        request = self._requests.get((url, token))
-        if request is None:
-            return Response(url=url, failure=Failure.NOT_CONTACTED)
-        return _unfinished(url, request.connected)
+        return _unfinished(url, self._requests.get((url, token)))
 
     def close(self) -> None:
         """Cancels the requests in progress and closes the connections."""
@@ -162,7 +159,7 @@ class Session:
             connections = import_connections()
             start = time.monotonic()
             if (opened := self._open(url, token, seconds, way)) is None:
-                return Response(url=url, failure=Failure.NOT_CONTACTED)
+                return _unfinished(url, None)
             session, request = opened
             options = connections.options_for(way) if way is not None else {}
             sent = MADE_UP if way is not None and way.made_up_token else token
@@ -175,11 +172,12 @@ class Session:
                 response = _response(url, received, request, token or masked)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
             if request is not None and request.cancelled:
-                response = _unfinished(url, request.connected)
+                response = _unfinished(url, request)
             else:
                 response = _failed(url, error, token or masked)
-                if response.failure is Failure.RESET and request is not None and request.reuses and method == "GET":
-                    response = self.get(url, token, seconds=start + seconds - time.monotonic())
+                is_stale = response.failure is Failure.RESET and request is not None and request.reuses
+                if is_stale and method == "GET" and (left := start + seconds - time.monotonic()) > 0:
+                    response = self.get(url, token, seconds=left)
         return replace(response, seconds=time.monotonic() - start)
 
     def _open(
@@ -199,8 +197,10 @@ class Session:
             return self._session, self._requests[url, token]
 
 
-def _unfinished(url: str, connected: bool) -> Response:
-    if not connected:
+def _unfinished(url: str, request: ActiveRequest | None) -> Response:
+    if request is None:
+        return Response(url=url, failure=Failure.NOT_CONTACTED)
+    if not request.connected:
         return Response(url=url, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
     return Response(url=url, failure=Failure.NO_RESPONSE)
 

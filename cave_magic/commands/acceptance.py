@@ -30,9 +30,8 @@ def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
     token, frontend, until = resolve(target.server).token, context.frontend, time.monotonic() + LONGEST
     if token is None or not (frontend.is_watched and context.waits_for_terms):
         return False
-    words = "Once you have accepted them, this goes on by itself."
-    page = Page((line(Span(words, "dim")),))
-    after = Page((line(Span(f"To stop waiting, {frontend.interrupt}.", "dim")),))
+    words = "Once you have accepted them, this goes on by itself.", f"To stop waiting, {frontend.interrupt}."
+    page, after = (Page((line(Span(one, "dim")),)) for one in words)
     with suppress(KeyboardInterrupt), Session() as session, frontend.standing(page, after) as say:
         while (left := until - time.monotonic()) > 0:
             say("waiting for the terms of service", f"{duration(round(left, -1) or 10)} left")

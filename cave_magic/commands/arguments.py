@@ -29,7 +29,6 @@ Examples = tuple[str, tuple[str, ...], dict[str, str]]
 _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
 """A comment. The first group skips quoted words, in which `#` is an ordinary character."""
 
-
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 SEVERAL = ("cave_check",)
@@ -209,9 +208,7 @@ def read_words(magic: str, words: Iterable[str], options: Sequence[str], server:
     A datastack that the server may know and this computer does not is accepted where it cannot be another word.
 
     Args:
-        magic: the name of the magic.
         words: as they were typed; a comma separates words, too.
-        options: those of the magic.
         server: the address that the line or the settings name, or "".
     Raises:
         BadInput: a word is misspelled, or there is one too many. The message quotes known words only, never what was

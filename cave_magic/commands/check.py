@@ -136,10 +136,9 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
 def _check_workers(context: Context, args: argparse.Namespace) -> Any:
     from ..dask.check import check_workers  # lazily: few check a cluster
 
+    targets, seconds = _targets(context, args), context.seconds(args.timeout)
     with context.frontend.waiting() as on_wait:
-        report = check_workers(
-            args.workers, _targets(context, args), context.seconds(args.timeout), on_wait, context.shell.variables
-        )
+        report = check_workers(args.workers, targets, seconds, on_wait, context.shell.variables)
     context.outcome, context.is_well = report, report.ok
     if args.json:
         context.frontend.say_data(json.dumps(report.to_dict(), indent=2))

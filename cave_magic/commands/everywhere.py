@@ -27,9 +27,8 @@ def targets_everywhere(context: Context, is_json: bool, **more: object) -> list[
         context.is_well = False
         if is_json:
             say_json(context, (), **more)
-        raise NoToken(
-            "no token is stored on this computer. To get one: ", next_steps.setup(find_target(_on("")), "new")
-        )
+        set_up = next_steps.setup(find_target(_on("")), "new")
+        raise NoToken("no token is stored on this computer. To get one: ", set_up)
     return [find_target(_on(server), server) for server in servers]
 
 

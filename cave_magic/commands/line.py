@@ -45,7 +45,9 @@ def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> t
         if secrets and not context.is_history_kept:
             is_password = all(secret.endswith("@") for secret in secrets)
             _report_scrubbing(context, "password" if is_password else "token", failed)
-            _empty_cell(context, failure is None)
+            shell, inputs = context.shell, context.shell.inputs
+            if failure is None and shell.has_cells and inputs and MASK in inputs[-1]:
+                shell.replace_cell(_without_typed(inputs[-1]))
         if earlier:
             _report_scrubbing(context, "token", failed, f" in {earlier}")
         context.frontend.finish()
@@ -156,22 +158,14 @@ def _location(error: BaseException) -> str:
 
 def _report_scrubbing(context: Context, what: str, failed: Sequence[str], where: str = "") -> None:
     """Says where a typed token may still be; `where`: the inputs that had it, unless that was the running one."""
-    place = (
-        "the front end's undo history and a checkpoint of the notebook" if context.shell.has_cells else "the terminal"
-    )
-    place = f"the cell, {place}" if where and context.shell.has_cells else place
+    place = "the terminal"
+    if context.shell.has_cells:
+        place = f"{'the cell, ' if where else ''}the front end's undo history and a checkpoint of the notebook"
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     context.frontend.say(
         f"The {what} that you typed{where} was removed from the history{but}.\n"
         f"It may still be in {place}; clear it if others can see it."
     )
-
-
-def _empty_cell(context: Context, succeeded: bool) -> None:
-    """Removes a typed token from the running cell, if the front end allows it."""
-    shell, inputs = context.shell, context.shell.inputs
-    if succeeded and shell.has_cells and inputs and MASK in inputs[-1]:
-        shell.replace_cell(_without_typed(inputs[-1]))
 
 
 def _without_typed(cell: str) -> str:

@@ -6,8 +6,6 @@ import argparse
 
 from ..api.endpoints import tokens_page
 from ..api.responses import ListedToken
-from ..api.tokens import keeps_one_token
-from ..api.urls import host_of
 from ..credentials import removal
 from ..credentials.removal import Removal
 from ..credentials.token_files import show_path
@@ -19,10 +17,10 @@ from ..environment import cloud_volume
 from ..environment.caveclient_adapter import clients_in
 from ..errors import BadInput, Cancelled, NoToken, ServerInTrouble, TokenNotSaved
 from ..login import revocation
-from ..login.exchange import probe_auth_server
 from ..token import Token, as_token
 from ..ui.document import Line, Span, line
 from ..ui.prompts import confirm
+from . import token_input
 from .context import NOTHING, Context
 from .views import tokens
 from .whoami import no_account, no_list
@@ -61,9 +59,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     unasked = next_steps.setup(target, "remove", *(["--revoke"] * args.revoke), "--yes")
     if not args.yes and not confirm(context.frontend, question, line(unasked)):
         raise Cancelled
-    is_old = False
-    if facts.account is not None:
-        is_old = keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
+    is_old = facts.account is not None and token_input.exchange_on(context, target).keeps_one
     said = _revoke_each(context, facts, found, is_old) if args.revoke else []
     try:
         removed = line(f"The token for {facts.host} was removed from this computer.")
@@ -72,9 +68,8 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
             if left:
                 context.shell.scrub_tokens(found.tokens)
     except TokenNotSaved as error:
-        then = feasible.after(
-            error, next_steps.setup(target, "remove", "--yes"), line(" Next: ", next_steps.check(target))
-        )
+        again, check = next_steps.setup(target, "remove", "--yes"), line(" Next: ", next_steps.check(target))
+        then = feasible.after(error, again, check)
         raise TokenNotSaved(*error.args, *(part for one in said for part in (Span(" "), *one)), *then) from None
     met = (local for (server, _), local in MEMORY.local_servers.items() if server == target.server)
     cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *met))
@@ -127,8 +122,7 @@ def _still_valid(facts: ServerFacts, done: Removal, is_old: bool) -> list[Line]:
 
 def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line]:
     """What else has the token, and cannot be changed here."""
-    clients = clients_in(context.shell.variables, facts.address, Token(""))
-    names = [one.variable for one in clients]
+    names = [one.variable for one in clients_in(context.shell.variables, facts.address, Token(""))]
     said = []
     if names:
         said.append(f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts")
@@ -180,7 +174,5 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
         raise BadInput(f"that is this computer's token. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
-        raise BadInput(
-            f"none of your tokens on {host_of(target.server)} ends like that. {NOTHING} To list them: ", show
-        )
+        raise BadInput(f"none of your tokens on {facts.host} ends like that. {NOTHING} To list them: ", show)
     return found[0]

@@ -60,10 +60,9 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
     with_key = (path for path in still_with(target.server, old.meant) if show_path(path) not in left)
     left += [f"another key of {show_path(path)}" for path in with_key]
     left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
-    lines = tokens.replaced_lines(facts, old, problem, left)
-    token_input.show_card(
-        context, new.verified, saved, (*new.remarks(can_ask=False), *lines, *_clients(context, facts, new))
-    )
+    fate = tokens.replaced_lines(facts, old, problem, left)
+    remarks = (*new.remarks(can_ask=False), *fate, *_clients(context, facts, new))
+    token_input.show_card(context, new.verified, saved, remarks)
     token_input.offer_older(context, new, asks=not args.yes)
 
 

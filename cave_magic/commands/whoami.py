@@ -59,7 +59,6 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
 
 def _everywhere(context: Context, is_json: bool) -> None:
-    """Shows all servers."""
     servers = context.facts_of_each(targets_everywhere(context, is_json))
     found = [_identity(facts, others=_others(context, facts)) for facts in servers]
     context.outcome, context.is_well = tuple(found), all(one.ok for one in found)

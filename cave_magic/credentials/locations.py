@@ -138,9 +138,8 @@ def _backups(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
     """The hosts in the names of the data servers' files, without data servers that belong to another server."""
-    others = {None, *map(host_port_of, known_servers())}.union(*map(hosts_of, DEPLOYMENTS)) - set(
-        map(host_port_of, local_servers_of(server))
-    )
+    known = {None, *map(host_port_of, known_servers())}.union(*map(hosts_of, DEPLOYMENTS))
+    others = known - set(map(host_port_of, local_servers_of(server)))
     return sorted({name_for_files(local) for local in data_servers if host_port_of(local) not in others})
 
 

@@ -22,10 +22,7 @@ from .token_files import TokenFile
 class MisplacedToken:
     """A token that CAVEclient does not read for a server.
 
-    Attributes:
-        file: the file that contains it.
-        token: the token.
-        ours: whether it is labelled as this server's, so that it may be sent there.
+    `ours`: whether it is labelled as this server's, so that it may be sent there.
     """
 
     file: TokenFile

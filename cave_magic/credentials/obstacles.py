@@ -137,7 +137,7 @@ def file_obstacle(path: Path) -> Obstacle | None:
     if info is not None and not info.st_mode & 0o222:
         return _locked(path, FileFault.WRITE_PROTECTED)
     if info is not None and _is_mounted(path):
-        return Obstacle(path=path, problem=FileProblem(fault=FileFault.MOUNTED), way=WayOut.MOUNT_FOLDER)
+        return _not_here(path, FileFault.MOUNTED, WayOut.MOUNT_FOLDER)
     if problem is None or (content.state is State.ABSENT and not gap_of(path)):
         return None
     if problem.fault is FileFault.READ_ERROR:
@@ -170,9 +170,8 @@ def _obstacle_to_writing(path: Path) -> Obstacle | None:
     target = link_target(path)
     folder = _nearest(target.parent)
     if found := _unwritable(folder):
-        return (
-            replace(found, path=path, way=WayOut.MOVE_AWAY) if os.path.islink(path) and _can_be_moved(path) else found
-        )
+        is_movable_link = os.path.islink(path) and _can_be_moved(path)
+        return replace(found, path=path, way=WayOut.MOVE_AWAY) if is_movable_link else found
     if os.path.lexists(target) and (_is_immutable(target) or _is_sticky(target)):
         return _locked(target, FileFault.NOT_CHANGEABLE)
     try:
@@ -212,7 +211,7 @@ def obstacle_of(error: OSError, path: Path) -> Obstacle:
 def _refusal(path: Path, folder: Path) -> Obstacle | None:
     """Why the system refused a change, as far as looking tells."""
     if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
-        return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
+        return _not_here(path, FileFault.IN_USE, WayOut.CLOSE_PROGRAM)
     closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
     if closed is not None:
         return _locked(closed, FileFault.NOT_OPENABLE)

@@ -42,7 +42,6 @@ def read_pipe(path: Path, most: int, seconds: float) -> bytes:
     """Reads a pipe up to its end. One that nobody writes has ended.
 
     Args:
-        path: the pipe.
         most: the most bytes to read.
         seconds: how long to wait for the program that writes it.
     Raises:

@@ -102,11 +102,7 @@ def _is_another_servers(server: str, file: TokenFile) -> bool:
 
 
 def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Path, str]]:
-    """The files that contain one of these tokens, with the copies that a save or a fix has made of them.
-
-    Raises:
-        TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
-    """
+    """The files that contain one of these tokens, with the copies that a save or a fix has made of them."""
     secrets = [token.reveal() for token in tokens]
     for one in locations(server, roles=tuple(Role)):
         content = read_text(one.path)

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +94,6 @@ def save_token(
     overwritten. Every file is written completely, and all of them or none.
 
     Args:
-        token: the token to save.
-        server: the address of the token's server.
         local_servers: addresses of the data servers that accept the same token.
         datastacks: datastacks on this server; those that the map has on another server stay there.
         opened: datastacks that are mapped to this server in any case.
@@ -109,7 +106,26 @@ def save_token(
             `replaces` was saved meanwhile. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
-    look = partial(_planned, token, server, local_servers, datastacks, opened, overwrite, copies, replaces)
+
+    def look() -> tuple[dict[Path, str], Sequence[Path], Saved]:
+        """New texts, files to copy, and what the save will have done, for the files as they are now."""
+        old = resolve(server)
+        previous = _own_token(old)
+        if not overwrite and _is_another(previous, token):
+            ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
+            raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
+        if replaces is not None and (old.source is None or old.source.meant not in (replaces, token)):
+            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
+        _refuse_unreadable(old.server_file, old.default_file)
+        files, copied = _sort_files(old, local_servers, (None, token, previous))
+        also = [path for path in copies if replaces is None or read_token_file(path).meant == replaces]
+        written = tuple(dict.fromkeys((*files, *also)))
+        texts = {path: text for path in _in_order(written, previous) if (text := with_token(path, token)) is not None}
+        moved = tuple(path for path in files if path.parent != secrets_folder())
+        remapped, map_text = _map_with(server, datastacks, opened)
+        saved = Saved(written=written, unchanged=not texts, moved=moved, remapped=remapped)
+        return {**texts, **({} if map_text is None else {map_file(): map_text})}, copied, saved
+
     with contextlib.suppress(TokenExists, TokenNotSaved):
         texts, _, saved = look()
         if not texts and atomic_write.is_tidy(secrets_folder()):
@@ -122,39 +138,10 @@ def save_token(
         return replace(saved, backups=write_files(texts, copied, confirm))
 
 
-def _planned(
-    token: Token,
-    server: str,
-    local_servers: Sequence[str],
-    datastacks: Sequence[str],
-    opened: Sequence[str],
-    overwrite: bool,
-    copies: Sequence[Path],
-    replaces: Token | None,
-) -> tuple[dict[Path, str], Sequence[Path], Saved]:
-    """The plan of a save for the files as they are now: new texts, files to copy, and what it will have done.
-
-    Raises what `save_token` raises.
-    """
-    old = resolve(server)
-    previous = _own_token(old)
-    if not overwrite and _is_another(previous, token):
-        ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
-        raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
-    if replaces is not None:
-        copies = [path for path in copies if read_token_file(path).meant == replaces]
-        if old.source is None or old.source.meant not in (replaces, token):
-            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
-    for file in (old.server_file, old.default_file):
+def _refuse_unreadable(*files: TokenFile) -> None:
+    for file in files:
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
-    files, copied = _sort_files(old, local_servers, (None, token, previous))
-    written = tuple(dict.fromkeys((*files, *copies)))
-    texts = {path: text for path in _in_order(written, previous) if (text := with_token(path, token)) is not None}
-    moved = tuple(path for path in files if path.parent != secrets_folder())
-    remapped, map_text = _map_with(server, datastacks, opened)
-    saved = Saved(written=written, unchanged=not texts, moved=moved, remapped=remapped)
-    return {**texts, **({} if map_text is None else {map_file(): map_text})}, copied, saved
 
 
 JOB_NAME = ".cave_magic.job"
@@ -282,12 +269,11 @@ def with_token(path: Path, token: Token) -> str | None:
     if (obstacle := file_obstacle(path)) is not None:
         raise Obstructed(obstacle)
     content = read_text(path)
-    info = content.info
     data, _ = parse_object(content.text)
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
     if parse_token_file(path, content.text).meant != token:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
-    if entries.get(TOKEN_KEY) == token.reveal() and info is not None and not shared(info):
+    if entries.get(TOKEN_KEY) == token.reveal() and content.info is not None and not shared(content.info):
         return None
     return as_json({**entries, TOKEN_KEY: token.reveal()})
 

@@ -34,7 +34,6 @@ class StoredToken:
     has no token, `chunkedgraph-secret.json`.
 
     Attributes:
-        server: the server's address.
         server_file: the file named after the server.
         default_file: `cave-secret.json`, read only if there is no server file.
         legacy_file: `chunkedgraph-secret.json`, the last resort.
@@ -77,10 +76,8 @@ class StoredToken:
     @property
     def shadowed(self) -> Token | None:
         """The token of `cave-secret.json` if the server's own file takes precedence and has another or no token."""
-        if self._first is self.default_file:
-            return None
         other = self.default_file.token
-        return other if other is not None and other != self.token else None
+        return None if other == self.token else other
 
     def is_ours(self, file: TokenFile) -> bool:
         """Whether the token in one of the files that caveclient reads may be sent to this server.
@@ -117,7 +114,7 @@ def resolve(server: str) -> StoredToken:
         legacy_file=files[2],
         copies=tuple(one.read() for one in others if os.path.lexists(one.path)),
     )
-    return replace(found, belongs_to=owner_of(server, found.source)) if found.source is not None else found
+    return found if found.source is None else replace(found, belongs_to=owner_of(server, found.source))
 
 
 def servers_with_tokens() -> tuple[str, ...]:
@@ -141,13 +138,7 @@ def servers_with_tokens() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """A file with a token, other than the file that caveclient uses.
-
-    Attributes:
-        file: the file.
-        role: why it matters for the server.
-        same: whether it contains the same token.
-    """
+    """A file with a token, other than the file that caveclient uses; `same`: whether that is the same token."""
 
     file: TokenFile
     role: Role

@@ -48,7 +48,6 @@ class Target:
     """A datastack, and the server on which caveclient would look for it.
 
     Attributes:
-        datastack: its name.
         server: the normalized address of its server.
         named_by: where this address comes from.
         map_problem: what is wrong with its address in the datastack map, or None.
@@ -92,7 +91,8 @@ def find_target(datastack: str, server: str = "", settings: Settings = FRESH, as
     Raises:
         BadInput: the address from the line is malformed, or the name cannot be a datastack's.
     """
-    _refuse_bad_name(datastack)
+    if problem := _problem_with_name(datastack):
+        raise BadInput(problem)
     return _target(datastack, server, settings, asked, datastack_map.read_map())
 
 
@@ -110,30 +110,25 @@ def again(target: Target) -> Target:
 
 def is_name(text: str) -> bool:
     """Whether a text, such as a key of the datastack map, can be the name of a datastack."""
-    try:
-        _refuse_bad_name(text)
-    except BadInput:
-        return False
-    return True
+    return not _problem_with_name(text)
 
 
-def _refuse_bad_name(datastack: str) -> None:
+def _problem_with_name(datastack: object) -> str:
+    """What is wrong with the name of a datastack, and what to type instead; "" if nothing is."""
     if not isinstance(datastack, str):
-        raise BadInput("a datastack name must be a string, such as minnie65_public.")
+        return "a datastack name must be a string, such as minnie65_public."
     if find_secrets(datastack) or MASK in datastack:
-        raise BadInput(
-            f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."
-        )
+        return f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."
     if "," in datastack:
-        raise BadInput("expected one datastack name; names cannot contain commas.")
+        return "expected one datastack name; names cannot contain commas."
     if "/" in datastack or datastack in (".", ".."):
-        raise BadInput("that is not the name of a datastack. If it is a server's address, put --server before it.")
+        return "that is not the name of a datastack. If it is a server's address, put --server before it."
     if odd := [one for one in odd_characters(Untrusted(datastack)) if one != "U+0020 SPACE"]:
-        raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
+        return f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}"
     if datastack.startswith("-"):
-        raise BadInput("that is not the name of a datastack: names do not begin with -, as options do.")
-    if not any(map(str.isalnum, datastack)) or _NOT_TYPED & set(datastack):
-        raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
+        return "that is not the name of a datastack: names do not begin with -, as options do."
+    is_odd = not any(map(str.isalnum, datastack)) or _NOT_TYPED & set(datastack)
+    return f"that is not the name of a datastack: {_ALLOWED}" if is_odd else ""
 
 
 def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:

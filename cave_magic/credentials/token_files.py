@@ -31,7 +31,6 @@ LEGACY_NAME = "chunkedgraph-secret.json"
 LARGEST_FILE = 20_000_000
 """Bytes. A token file has a few hundred; a larger file is not read."""
 
-
 _UTF_16 = b"\xff\xfe"
 """How a file begins that the `>` of PowerShell 5 has written."""
 
@@ -56,9 +55,6 @@ class TokenFile:
     """One token file as it is on disk.
 
     Attributes:
-        path: its path.
-        state: what was found there.
-        problem: what is wrong with it, or None.
         token: the value of the key `token` as caveclient reads it, or None.
         keys: the other keys, as they may be shown to their owner.
         inside: a token in a file that CAVEclient cannot use (a bare token, one in a list, ...), or None.
@@ -201,7 +197,7 @@ class FileContent:
 
     Attributes:
         state: whether it was read, and if not, why.
-        problem: what is wrong with it, or None. An absent file is not a problem, but a link to one is.
+        problem: what is wrong with it. An absent file is not a problem, but a link to one is.
         text: its text, if it was read.
         info: its `stat`, if it was read.
     """

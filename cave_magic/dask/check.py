@@ -144,9 +144,8 @@ def _next(groups: Sequence[WorkerGroup], own: Report, target: Target, typed: str
         return then(next_steps.install_on_workers(typed), again)
     if bad and not own.ok and own.next is not None:
         return advise("access does not work on this computer either: ", own.next.line)
-    tokens = [
-        one for group in bad if group.check not in BEFORE_THE_TOKEN for one in group.differs if one.what == "token"
-    ]
+    differs = (one for group in bad if group.check not in BEFORE_THE_TOKEN for one in group.differs)
+    tokens = [one for one in differs if one.what == "token"]
     if tokens:
         replaces = any(one.there != MISSING for one in tokens)
         give = next_steps.give_token(target, typed, replaces)

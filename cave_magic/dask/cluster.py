@@ -50,7 +50,10 @@ def connected(workers: object, names: Mapping[str, object], seconds: float) -> I
     named = names.get(word) if word.isidentifier() else None
     given = workers if not word else named
     if isinstance(given, distributed.Client):
-        _refuse_unusable(given)
+        if given.status in ("closed", "closing", "newly-created") or given.scheduler is None:
+            raise BadInput("this client is closed. Connect again, then run this line again.")
+        if given.asynchronous or getattr(given, "_asynchronous", False):
+            raise BadInput("this client is asynchronous. Give the address of its scheduler instead, in another kernel.")
         yield given, word or "client"
         return
     address = word if given is None and _ADDRESS.fullmatch(word) else getattr(given, "scheduler_address", "")
@@ -70,11 +73,7 @@ def connected(workers: object, names: Mapping[str, object], seconds: float) -> I
 
 
 def _connect(client: Callable[..., Any], where: object, address: str, seconds: float) -> Any:
-    """A new client.
-
-    Raises:
-        BadInput: nobody is listening there.
-    """
+    """A new client; raises BadInput if nobody is listening there."""
     try:
         if where == address:  # a Client that cannot connect leaves a thread behind
             with concurrent.futures.ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
@@ -95,13 +94,6 @@ async def _knock(address: str, seconds: float) -> None:
 
     comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
     await comm.close()
-
-
-def _refuse_unusable(client: Any) -> None:
-    if client.status in ("closed", "closing", "newly-created") or client.scheduler is None:
-        raise BadInput("this client is closed. Connect again, then run this line again.")
-    if client.asynchronous or getattr(client, "_asynchronous", False):
-        raise BadInput("this client is asynchronous. Give the address of its scheduler instead, in another kernel.")
 
 
 @contextlib.contextmanager

@@ -22,12 +22,7 @@ from .runner import run_checks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A report and the fixes that it offers.
-
-    Attributes:
-        report: the results; it can be pickled and contains no secret.
-        fixes: the fixes of the findings, in the order of the rows; they contain tokens.
-    """
+    """A report, and the fixes that it offers in the order of its rows; only the fixes contain tokens."""
 
     report: Report
     fixes: tuple[Fix, ...]

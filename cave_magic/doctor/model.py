@@ -74,11 +74,7 @@ class Subject(Span):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What to do about a problem.
-
-    Attributes:
-        line: one sentence with its commands and its link.
-    """
+    """What to do about a problem: one sentence with its commands and its link."""
 
     line: Line
 

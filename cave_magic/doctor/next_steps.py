@@ -19,21 +19,9 @@ from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
 from ..token import Token
+from ..ui import door
 from ..ui.document import Line, joined, line
-from ..ui.door import (
-    Dialect,
-    called,
-    dialect,
-    either,
-    home_variable,
-    in_shell,
-    in_turn,
-    on_windows,
-    program,
-    python,
-    python_with,
-)
-from ..ui.door import quoted as for_shell
+from ..ui.door import Dialect, either, in_shell
 from ..ui.redact import redact
 from . import variables
 from .model import Command, Need, NextStep, advise, then
@@ -120,7 +108,7 @@ def whoami(target: Target, *options: str) -> Command:
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
     """A magic with these words, those that are not empty."""
-    called = f"{program()} {name.removeprefix('cave_')}" if in_shell() else f"%{name}"
+    called = f"{door.program()} {name.removeprefix('cave_')}" if in_shell() else f"%{name}"
     return Command(" ".join((called, *filter(None, words))), needs=needs)
 
 
@@ -212,7 +200,7 @@ def _client_of(target: Target, version: int | None = None) -> str:
 
 def python_line(code: str) -> Command:
     """Python to type: unchanged in IPython; in a shell, the line that runs it with Python."""
-    return Command(python_with(code, "-i") if in_shell() else code)
+    return Command(door.python_with(code, "-i") if in_shell() else code)
 
 
 def without_saving(target: Target) -> Command:
@@ -279,35 +267,35 @@ def other_environment(installer: Installer) -> Line:
     """Makes another environment with its own kernel, and says what to do then; or who can repair this one."""
     if not installer.venv:
         return line("ask the administrators of this computer to repair its Python")
-    make = "uv venv --seed" if installer.venv == "uv" else f"{called(installer.python)} -m venv"
+    make = "uv venv --seed" if installer.venv == "uv" else f"{door.called(installer.python)} -m venv"
     folder, python = {
         Dialect.POSIX: ("~/cave-env", "~/cave-env/bin/python"),
         Dialect.CMD: (r'"%USERPROFILE%\cave-env"', r'"%USERPROFILE%\cave-env\Scripts\python"'),
         Dialect.POWERSHELL: (r'"$env:USERPROFILE\cave-env"', r'& "$env:USERPROFILE\cave-env\Scripts\python"'),
-    }[dialect()]
+    }[door.dialect()]
     steps = (
         f"{make} {folder}",
         f"{python} -m pip install cave-magic ipykernel",
         f"{python} -m ipykernel install --user --name cave-env",
     )
     if in_shell():
-        return line(Command(in_turn(*steps[:2]).replace(" ipykernel", "")), f", use the programs in {folder}")
-    return line(Command("!" + in_turn(*steps)), ", choose the kernel cave-env")
+        return line(Command(door.in_turn(*steps[:2]).replace(" ipykernel", "")), f", use the programs in {folder}")
+    return line(Command("!" + door.in_turn(*steps)), ", choose the kernel cave-env")
 
 
 def pip(words: str, by: str = "") -> Command:
     """A line for pip; `by` is the Python that a shell calls for it."""
-    return Command(f"{by or python()} -m pip {words}" if in_shell() else f"%pip {words}")
+    return Command(f"{by or door.python()} -m pip {words}" if in_shell() else f"%pip {words}")
 
 
 def _by(installer: Installer, verb: str, *options: str) -> Command:
-    python, system, own = called(installer.python), either("!", ""), either("%", "")
+    python, system, own = door.called(installer.python), either("!", ""), either("%", "")
     said = " ".join(options)
     if installer.tool == "uv":
         said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
-        return Command(f"{system}uv pip {verb} --python {for_shell(installer.python)} {said}")
+        return Command(f"{system}uv pip {verb} --python {door.quoted(installer.python)} {said}")
     if installer.tool == "ensurepip":
-        return Command(system + in_turn(f"{python} -m ensurepip", f"{python} -m pip {verb} {said}"))
+        return Command(system + door.in_turn(f"{python} -m ensurepip", f"{python} -m pip {verb} {said}"))
     if installer.tool == "pip":
         return pip(f"{verb} {said}", python)
     said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
@@ -332,7 +320,7 @@ def move_away(path: Path, name: str = "") -> Command:
     new = text[: len(text) - len(path.name)] + name if name else f"{text}.old"
     if not (_shell_takes(text) and _shell_takes(new)):
         code = f"import os; os.rename({_expanded(text)}, {_expanded(new)})"
-        return Command(python_with(code) if in_shell() else code, needs=needs)
+        return Command(door.python_with(code) if in_shell() else code, needs=needs)
     return Command(f"{either('!', '')}mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
 
 
@@ -341,7 +329,7 @@ def make_private(path: Path, mode: int = 0o600) -> Command:
     text, needs = _typed(path), (Need(intent=Intent.CHMOD, path=path),)
     if not _shell_takes(text):
         code = f"import os; os.chmod({_expanded(text)}, 0o{mode:o})"
-        return Command(python_with(code) if in_shell() else code, needs=needs)
+        return Command(door.python_with(code) if in_shell() else code, needs=needs)
     return Command(f"{either('!', '')}chmod {mode:o} {_for_shell(text)}", needs=needs)
 
 
@@ -350,14 +338,14 @@ def _shell_takes(text: str) -> bool:
 
     On Windows, whose shells have no `mv`, no `chmod` and no `~`, Python does the same.
     """
-    if on_windows():
+    if door.on_windows():
         return False
     return in_shell() or (_can_be_quoted(text.replace('"', "")) and not set(text) & set("${}"))
 
 
 def _for_shell(text: str) -> str:
     start = "~/" if text.startswith("~/") else ""
-    return start + for_shell(text[len(start) :])
+    return start + door.quoted(text[len(start) :])
 
 
 def _expanded(text: str) -> str:
@@ -386,7 +374,7 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.RESTORE_LINK:
         return restore_link(obstacle.path, again)
     if obstacle.way is WayOut.SET_HOME and obstacle.home:
-        return then(variables.with_variable(home_variable(), obstacle.home), again)
+        return then(variables.with_variable(door.home_variable(), obstacle.home), again)
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
     if obstacle.way is WayOut.CLOSE_PROGRAM:
@@ -403,7 +391,7 @@ def restore_link(link: Path, again: Command) -> NextStep:
 def _removed_by_others(obstacle: Obstacle) -> str:
     shown = show_path(obstacle.path)
     if obstacle.way is WayOut.SET_HOME:
-        return f"set {home_variable()} to a folder that you can write to{either(' before the kernel starts', '')}"
+        return f"set {door.home_variable()} to a folder that you can write to{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
     if obstacle.way is WayOut.RAISE_LIMIT:

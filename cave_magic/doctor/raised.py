@@ -185,8 +185,8 @@ def take_apart(error: BaseException | None, target: Target) -> Raised | None:
     chain = tuple(failures.causes(found))
     places = tuple(failures.frames_of(found.__traceback__))
     said = " ".join(str(one)[: failures.LONGEST] for one in chain)[: 5 * failures.LONGEST]
-    modules = {type(one).__module__ for one in chain} | {module for module, _ in places}
-    modules.update(module for one in chain[1:] for module, _ in failures.frames_of(one.__traceback__))
+    modules = {type(one).__module__ for one in chain}
+    modules.update(module for one in chain for module, _ in failures.frames_of(one.__traceback__))
     return Raised(
         names=tuple(type(one).__name__ for one in chain),
         text=Untrusted(f"{said} {_content_of(_response_of(chain))}"),

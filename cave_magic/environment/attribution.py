@@ -17,20 +17,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
-from .distributions import (
-    Installed,
-    accepted,
-    all_installed,
-    entries_with,
-    file_of,
-    folders_of_pythonpath,
-    is_changeable,
-    is_same,
-    name_of,
-    normal,
-    origin_of,
-    top_of,
-)
+from . import distributions
+from .distributions import Installed, entries_with, is_changeable, is_same, name_of, normal, origin_of, top_of
 from .import_fault import Action, Cause, ImportFault, Origin, Repair
 from .import_messages import ABI, LIBRARY, NO_ATTRIBUTE, NO_MODULE, NO_NAME, OTHER_NAMES, REMOVED
 from .installer import find_conda, find_installer
@@ -82,7 +70,7 @@ class _Attribution:
 
     def __init__(self, module: str, raised: ImportFailure, seconds: Callable[[], float]) -> None:
         self._module, self._raised, self._seconds = module, raised, seconds
-        self._installed = all_installed()
+        self._installed = distributions.all_installed()
 
     def fault(self) -> ImportFault:
         """The fault: the first one found; those that can be tried come before those that can only be deduced."""
@@ -136,7 +124,7 @@ class _Attribution:
     def _spec(self, name: str) -> str:
         """The package with the versions that the others involved accept, unless they accept all newer ones."""
         with suppress(Exception):  # without packaging
-            return name + accepted(name, self._parts)
+            return name + distributions.accepted(name, self._parts)
         return name
 
     # ---------------------------------------------------------------- what was tried
@@ -228,7 +216,8 @@ class _Attribution:
         elif origin is not Origin.NOTEBOOK and owned == set(tops) and all(one.has_record for one in found):
             repair = self._repair(Action.UNINSTALL, *dict.fromkeys(one.name for one in found))
         else:
-            repair = Repair(action=Action.RENAME, folder=folder if folder.endswith(".egg") else file_of(tops[0], entry))
+            in_the_way = folder if folder.endswith(".egg") else distributions.file_of(tops[0], entry)
+            repair = Repair(action=Action.RENAME, folder=in_the_way)
         return ImportFault(
             cause=Cause.OTHER_COPY, package=package, folder=folder, origin=origin, other=other, repair=repair
         )
@@ -268,7 +257,7 @@ class _Attribution:
         spec = self._missing_spec(top, by)
         if by and any(need.have and normal(need.name) == normal(name_of(spec)) for need in by.unmet):
             return None  # a version that lacks the module is installed
-        in_sight = {one.name for one in all_installed(folders_of_pythonpath())}
+        in_sight = {one.name for one in distributions.all_installed(distributions.folders_of_pythonpath())}
         hides = normal(name_of(spec)) in in_sight  # pip would say that it is installed
         repair = self._repair(Action.REINSTALL if hides else Action.INSTALL, spec, needed_by=by, unrecorded=hides)
         return ImportFault(cause=Cause.MISSING, package=top, other=str(by or ""), repair=repair)

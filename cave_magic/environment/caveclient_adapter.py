@@ -31,13 +31,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedKey:
-    """The key of a token file that a client was told to use (`auth_token_key=`).
-
-    Attributes:
-        key: the key.
-        file: the file that was read.
-        found: whether the file has a token under this key.
-    """
+    """The key of a token file that a client was told to use (`auth_token_key=`), and whether it found a token there."""
 
     key: str
     file: Path
@@ -80,13 +74,7 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongArgument:
-    """An argument that the call cannot use.
-
-    Attributes:
-        name: its name.
-        type: the name of its type; "" if it is an empty string.
-        expected: what it should be.
-    """
+    """An argument that the call cannot use: its type is "" if it is an empty string."""
 
     name: str
     type: str

@@ -71,10 +71,9 @@ def _excepts(entry: str, host: str, port: int | None) -> bool:
 def _proxies() -> dict[str, str]:
     """Scheme -> variable, as `urllib.request.getproxies_environment`: lower case wins, even if empty."""
     found: dict[str, str] = {}
-    for name in sorted(os.environ, key=lambda name: name.endswith("_proxy")):
+    names = [name for name in os.environ if name.lower().endswith("_proxy")]
+    for name in sorted(names, key=lambda name: name.endswith("_proxy")):
         scheme = name.lower().removesuffix("_proxy")
-        if scheme == name.lower():
-            continue
         if os.environ[name]:
             found[scheme] = name
         elif name.endswith("_proxy"):

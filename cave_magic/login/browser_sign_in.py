@@ -261,8 +261,6 @@ class SignIn:
 
 def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
     """Whether the account has accepted terms that it had not accepted before; False if unknown."""
-    # A request may take half of the timeout.
-    now, before = owner_of(verified.token, verified.target.server, 2 * PATIENCE), verified.account
-    return now is not None and terms.number in {one.number for one in before.unsigned} - {
-        one.number for one in now.unsigned
-    }
+    now = owner_of(verified.token, verified.target.server, 2 * PATIENCE)  # a request may take half of the timeout
+    was_unsigned = terms.number in {one.number for one in verified.account.unsigned}
+    return was_unsigned and now is not None and terms.number not in {one.number for one in now.unsigned}

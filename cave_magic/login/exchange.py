@@ -109,10 +109,7 @@ class NewToken:
 class Exchange:
     """Exchanges temporary tokens for permanent ones, which are not saved yet. `revocation` holds them until they are.
 
-    Attributes:
-        auth: the auth server.
-        frontend: asks the person.
-        seconds: the timeout for the requests of each step.
+    `seconds` is the timeout for the requests of each step.
     """
 
     auth: AuthServer
@@ -214,7 +211,9 @@ class Exchange:
         token = response.body
         if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
             perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
-            may_be = "" if one_only or _was_not_made(response) else perhaps
+            # With a 500 one may have been created (middle_auth 2.30).
+            was_not_made = response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
+            may_be = "" if one_only or was_not_made else perhaps
             raise _no_token(f"no token was created: {response.sentence}.{may_be}", target)
         try:
             verified = self._verify(token, target)
@@ -260,11 +259,6 @@ _NEVER_ARRIVED = (
     Failure.NOT_CONTACTED, Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE, Failure.NOT_TLS, Failure.SOCKS,
     Failure.UNSENDABLE,
 )  # fmt: skip
-
-
-def _was_not_made(response: Response) -> bool:
-    """Whether the server has certainly created no token. With a 500 it may have (middle_auth 2.30)."""
-    return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
 def _no_token(why: str, target: Target) -> ServerInTrouble:

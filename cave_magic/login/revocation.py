@@ -48,7 +48,6 @@ class UnrevokedToken:
 
     Attributes:
         server: the server that issued it, the only one that it is sent to.
-        token: the token.
         permanent: whether it is a permanent token that was created but not saved.
         only: whether it is the account's only token, on an old server; it is reported and never revoked.
         is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it, or once
@@ -220,4 +219,4 @@ def _at_exit() -> None:
     for one in _mine():
         if (left := deadline - time.monotonic()) > 0 and not one.only:
             with suppress(Exception):
-                _try(one, min(1.0, left))
+                _try(one, min(AT_EXIT / 2, left))

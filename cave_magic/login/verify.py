@@ -30,7 +30,6 @@ class VerifiedToken:
     """A token that its server has accepted, and what it can read.
 
     Attributes:
-        token: the token.
         target: the server, and the datastack to read.
         account: whose token it is.
         permanent: False for a temporary token, which expires within 7 days; None if unknown.

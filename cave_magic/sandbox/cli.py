@@ -24,6 +24,8 @@ USUAL_PORT = 8900
 _PORTS = Numbers("a port", 1, 65_534, whole=True)  # the local server has the next one
 _PORTS_TO_TRY = 50
 _PROGRAM = "python -m cave_magic.sandbox"
+_TURN = 0.1
+"""Seconds after which the program looks for a signal that came just before it began to wait."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,7 +162,8 @@ def _serve(cave: Sandbox, home: Path) -> int:
             for line in sys.stdin:
                 print(obey(cave, line), flush=True)
         else:
-            threading.Event().wait()
+            while not threading.Event().wait(_TURN):
+                pass
     except (KeyboardInterrupt, Quit):
         print("\nThe practice server has stopped.")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -54,7 +55,7 @@ class Rechecks:
     clock: Clock
     limit: int
     window: float
-    _since: float = 0.0
+    _since: float = -math.inf  # the clock may begin at 0, when the computer starts
     _counts: Counter[str] = field(default_factory=Counter)
     _used_up: bool = False
 

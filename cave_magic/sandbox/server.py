@@ -40,6 +40,10 @@ CACHE_SECONDS = 300
 _FIRST_WITH_MANY_TOKENS = (2, 19, 0)
 
 
+class _NotRunning(RuntimeError, ConnectionAbortedError):
+    """Also ends, as a lost connection does, a request that is still being answered when the server closes."""
+
+
 class Sandbox:
     """A practice CAVE: `server` has auth and info, `local_server` the services of a datastack.
 
@@ -304,7 +308,7 @@ class Sandbox:
 
     def _port(self, place: int) -> Port:
         if len(self._ports) <= place:
-            raise RuntimeError("this practice server is not running")
+            raise _NotRunning("this practice server is not running")
         return self._ports[place]
 
     @contextlib.contextmanager

@@ -171,8 +171,8 @@ class Port:
 
     def _spawn(self, work: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=work, args=args, name=f"cave sandbox {self.netloc}", daemon=True)
+        thread.start()  # first: `close`, in another thread, joins those that are listed
         self._threads = [*(t for t in self._threads if t.is_alive()), thread]
-        thread.start()
 
     def _accept(self) -> None:
         while not self._closing:

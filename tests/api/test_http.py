@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -29,7 +30,7 @@ from cave_magic.token import Token
 from cave_magic.ui.redact import Untrusted
 
 from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
-from ..support.waiting import until
+from ..support.waiting import long_enough, until
 
 LONG = 60.0
 TOKEN = Token("a" * 31 + "0")
@@ -128,9 +129,11 @@ def test_an_echoed_token_is_masked(session):
 def test_failures_are_named(cave, session, how, failure):
     """What a server does instead of responding is named, and soon."""
     cave.misbehave("info", how)
-    start = time.monotonic()
-    response = session.get(f"{cave.server}/info/version", seconds=0.4 if failure is Failure.NO_RESPONSE else LONG)
-    assert time.monotonic() - start < LONG
+    url, hangs = f"{cave.server}/info/version", failure is Failure.NO_RESPONSE
+    response = long_enough(
+        lambda seconds: session.get(url, seconds=seconds if hangs else LONG), lambda one: one.failure is failure
+    )
+    assert response.seconds < LONG
     assert response.failure is failure
     assert response.body is None
 
@@ -155,6 +158,22 @@ def test_a_connection_that_was_closed_between_two_requests_is_replaced(session):
         responses = [session.get(f"http://{odd.host}/{number}") for number in range(3)]
     assert [(response.status, response.failure) for response in responses] == 3 * [(200, None)]
     assert odd.connections == 3
+
+
+def test_a_connection_that_was_closed_at_the_timeout_is_a_failure(session, monkeypatch):
+    """No time is left for a new one: that it was closed is what happened."""
+    closed = threading.Event()
+
+    def close_on_the_second_request(sock, over):
+        says("Content-Length: 2", b"{}")(sock, over)
+        sock.recv(65536)
+        closed.set()
+
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + LONG * closed.is_set())
+    monkeypatch.setattr("cave_magic.api.http.time", later)
+    with OddServer(close_on_the_second_request) as odd:
+        responses = [session.get(f"http://{odd.host}/{number}") for number in range(2)]
+    assert [response.failure for response in responses] == [None, Failure.RESET]
 
 
 def test_a_connection_that_is_always_closed_is_a_failure(session):
@@ -215,9 +234,11 @@ def test_a_tls_handshake_times_out(session):
 def test_a_response_that_drips_times_out(session, start, more):
     """However a server draws out its response, the request ends in time, and so does its thread."""
     with OddServer(drips(start, more)) as odd:
-        begin = time.monotonic()
-        response = session.get(f"http://{odd.host}/", seconds=0.3)
-    assert time.monotonic() - begin < LONG
+        response = long_enough(
+            lambda seconds: session.get(f"http://{odd.host}/", seconds=seconds),
+            lambda one: one.failure is not Failure.CONNECT_TIMEOUT,
+        )
+    assert response.seconds < LONG
     assert response.failure in (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.RESET)
 
 
@@ -271,8 +292,15 @@ def test_a_proxy_is_used_and_times_out(session, monkeypatch):
     with OddServer(says_nothing) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
-        plain = session.get("http://cave.example.org/info/version", seconds=0.3)
-        secure = session.get("https://cave.example.org/info/version", seconds=0.3)
+        plain, secure = (
+            long_enough(
+                lambda seconds, scheme=scheme: session.get(
+                    f"{scheme}://cave.example.org/info/version", seconds=seconds
+                ),
+                lambda one: one.failure is not Failure.CONNECT_TIMEOUT,
+            )
+            for scheme in ("http", "https")
+        )
     assert plain.failure is Failure.NO_RESPONSE
     assert secure.failure is not None
     assert proxy.got.startswith((b"GET http://cave.example.org", b"CONNECT cave.example.org:443"))

@@ -35,6 +35,7 @@ from ..support.desk import (
     back_of,
     by_name,
     interrupt_when,
+    is_inside,
     nothing_secret,
     stored,
     temporary_tokens_left,
@@ -682,6 +683,7 @@ def test_a_token_that_is_created_too_late_is_revoked(here, cave, desk, monkeypat
 
     def slow(*arguments: Any) -> Any:
         answer = made(*arguments)
+        until(lambda: is_inside(Future.result))
         signal.pthread_kill(main_thread().ident, signal.SIGINT)  # wakes a wait, which `interrupt_main` does not
         go.wait(LONG)
         return answer

@@ -20,6 +20,14 @@ from cave_magic.sandbox.console import COMMANDS, Quit, obey
 from ..support.ports import free_ports
 
 COMMAND = [sys.executable, "-m", "cave_magic.sandbox"]
+ELSEWHERE = """
+import signal, sys, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+from cave_magic.sandbox.cli import main
+sys.exit(main())
+"""
+"""A practice server in which another thread receives the signals, so that they interrupt nothing in the main one."""
 
 
 @pytest.fixture
@@ -29,10 +37,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def started(free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A practice server in its own process, and what it printed."""
+def started(request: pytest.FixtureRequest, free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A practice server in its own process, started with `COMMAND` or the parameter, and what it printed."""
     options = ["--port", str(free_port), "--misbehave", "l2cache=down", "--unsigned", "ada=minnie65_public"]
-    process = subprocess.Popen([*COMMAND, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    command = getattr(request, "param", COMMAND)
+    process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -83,8 +92,14 @@ def test_the_printed_line_starts_an_ipython_of_its_own(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "started", [COMMAND, [sys.executable, "-c", ELSEWHERE]], ids=["interrupted", "not interrupted"], indirect=True
+)
 def test_it_stops_cleanly(started: tuple[subprocess.Popen[str], str], number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it with status 0, and the temporary home is deleted."""
+    """Ctrl-C and SIGTERM end it with status 0, and the temporary home is deleted.
+
+    This also holds if the signal interrupts nothing, as one that comes just before the program begins to wait.
+    """
     process, text = started
     home = Path(next(word for word in text.split() if word.startswith("HOME=")).removeprefix("HOME="))
     assert home.is_dir()

@@ -9,14 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.gate import Rechecks
+from cave_magic.sandbox.wire import Port
 
-from ..support.waiting import until
+from ..support.waiting import LONG, until
 
 FULL = "/info/api/v2/datastack/full/"
 
@@ -400,6 +403,46 @@ def test_no_thread_is_left_behind() -> None:
     with Sandbox() as cave, requests.Session() as session:
         session.get(f"{cave.server}/info/version", timeout=60)
     until(lambda: not [t for t in threading.enumerate() if "cave sandbox" in t.name])
+
+
+def test_a_request_that_is_answered_during_the_end_raises_nothing(
+    cave: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread would else print an error in whatever runs by then, and fail the test."""
+    begun, over, raised = threading.Event(), threading.Event(), list[object]()
+
+    def busy(self: Sandbox) -> None:
+        begun.set()
+        over.wait(LONG)
+
+    monkeypatch.setattr(Sandbox, "_check_open", busy)
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    with requests.Session() as session, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(session.get, f"{cave.server}/info/version", timeout=60)
+        assert begun.wait(LONG)
+        name = cave.server.removeprefix("http://")
+        cave.close()
+        over.set()
+        assert isinstance(asked.exception(), requests.ConnectionError)
+        until(lambda: not [one for one in threading.enumerate() if one.name.endswith(name)])
+    assert raised == []
+
+
+def test_a_port_can_be_closed_while_one_of_its_threads_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does for a connection that comes at the very end."""
+    port, start = Port(lambda request, connection: None), threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (port.close(), start(self)))
+    port.start()
+    until(lambda: not [one for one in threading.enumerate() if one.name.endswith(port.netloc)])
+
+
+def test_denials_are_counted_from_the_first_one() -> None:
+    """Also on a computer that has just started, where the clock of the services begins at 0."""
+    now = [100.0]
+    rechecks = Rechecks(lambda: now[0], 20, 300)  # type: ignore[arg-type]
+    assert [rechecks.allow("token") for _ in range(21)] == [True] * 20 + [False]
+    now[0] = 301.0
+    assert not rechecks.allow("token")
 
 
 def test_https_is_served_with_an_untrusted_certificate() -> None:

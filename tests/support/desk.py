@@ -97,10 +97,11 @@ def back_of(address: str) -> str:
 def close(receiver: Receiver) -> None:
     """Ends the grace period of a receiver, and waits until it stops listening."""
     receiver.finish()
-    receiver._ends = 0.0
-    with suppress(OSError):  # it has stopped
-        socket.create_connection(receiver._server.server_address[:2]).close()  # wakes it up
-    receiver._thread.join()
+    while receiver._thread.is_alive():
+        receiver._ends = 0.0  # perhaps once more: its own thread may just be in `finish`, too
+        with suppress(OSError):  # it has stopped
+            socket.create_connection(receiver._server.server_address[:2]).close()  # wakes it up
+        receiver._thread.join(1)
 
 
 class Hesitant(Visitor):
@@ -114,11 +115,10 @@ def interrupt_when(
     condition: Callable[[], object], inside: Callable[..., Any], then: Callable[[], object] = bool
 ) -> None:
     """Presses the stop button once something is so and the main thread is inside a function; `then` happens after it."""
-    main = threading.main_thread().ident or 0
 
     def watch() -> None:
         deadline = time.monotonic() + LONG
-        while not (condition() and inside.__code__ in _running(sys._current_frames().get(main))):
+        while not (condition() and is_inside(inside)):
             if time.monotonic() > deadline:
                 return
             time.sleep(0.01)
@@ -126,6 +126,12 @@ def interrupt_when(
         then()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def is_inside(function: Callable[..., Any]) -> bool:
+    """Whether the main thread is inside a function."""
+    main = threading.main_thread().ident or 0
+    return function.__code__ in _running(sys._current_frames().get(main))
 
 
 def press_stop() -> None:

@@ -18,9 +18,8 @@ def identities_page(found: Sequence[Identity]) -> Page:
     titles = ("", "server", "you", "token", "can read")
     head = tuple(line(Span(title, "dim")) for title in titles)
     blocks: list[Block] = [Table((head, *map(_identity_row, found)), "who you are on each server", head=1)]
-    files = (
-        f"Each token is read from {show_path(secrets_folder())}/SERVER-{DEFAULT_NAME}, unless another file is named."
-    )
+    pattern = f"{show_path(secrets_folder())}/SERVER-{DEFAULT_NAME}"
+    files = f"Each token is read from {pattern}, unless another file is named."
     blocks.append(line(Span(files, "dim")))
     for one in found:
         blocks += [line(Span("! ", "warning"), f"{host_of(one.server)}: {other}") for other in one.others]

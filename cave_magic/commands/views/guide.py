@@ -54,8 +54,6 @@ _WHAT = (
     "A token is like a password for programs: whoever has it can use your account. You copy it once, and CAVEclient "
     "and cloud-volume send it from then on."
 )
-
-
 _LAST_ADDRESS = (
     "the tab then ends on a page that cannot be reached. Copy the address of that page, and paste it into the prompt "
     "below."

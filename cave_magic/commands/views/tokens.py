@@ -71,9 +71,8 @@ def replaced_lines(facts: ServerFacts, old: Token, problem: str, left: Iterable[
     else:
         other = f"The old token{ending(old)} is revoked. Other computers that use it need the new one: there, "
         words = [line(other, there)]
-    words += [
-        line(Span("Note: ", "warning"), f"{name} still has the old token. Put the new one there.") for name in left
-    ]
+    notes = (f"{name} still has the old token. Put the new one there." for name in left)
+    words += [line(Span("Note: ", "warning"), note) for note in notes]
     return [*words, line(Span("All your tokens: ", "dim"), next_steps.whoami(target, "--tokens"))]
 
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 
+from ...api import responses
 from ...api.endpoints import AUTHORIZE
-from ...api.responses import (
-    MEMORY_SECONDS,
-    NOT_RECEIVED,
-    Account,
-    Response,
-    Terms,
-    dataset_in,
-    is_cave,
-    lacks_datastack,
-    names_in,
-    terms_in,
-)
+from ...api.responses import MEMORY_SECONDS, NOT_RECEIVED, Account, Response, Terms
 from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
@@ -37,7 +28,7 @@ from .token import save_this, set_up, untried
 def _listed(server: ServerFacts) -> Finding | None:
     if server.datastack_list is None:
         return None
-    names = names_in(server.datastack_list)
+    names = responses.names_in(server.datastack_list)
     if names is None:
         return warning(server.datastack_list.evidence, f", so only {server.target.datastack} was checked")
     if len(names) > MOST_DATASTACKS:
@@ -52,7 +43,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     if response.code in NOT_RECEIVED or response.location.matches(AUTHORIZE):
         lost = ": the info service received no token, although the auth service did"
         return failed(response.evidence, lost, next_step=then(tell_administrators(response.host), datastack.again))
-    if is_cave(response):
+    if responses.is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")
 
@@ -75,7 +66,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     if contradicted:
         accepted = "terms of service accepted, according to the auth server; the info service still refuses access"
         return wait_for_cache(datastack, _topic(datastack), f"{accepted} (403 missing_tos)")
-    return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
+    return _not_accepted(datastack, responses.terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
@@ -107,7 +98,7 @@ def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
 
 def _name(datastack: DatastackFacts) -> Finding | None:
     response = datastack.info
-    if not lacks_datastack(response):
+    if not responses.lacks_datastack(response):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed_datastacks or ()
@@ -184,13 +175,13 @@ def _access(datastack: DatastackFacts) -> Finding:
 
 def _is_datastack(response: Response) -> bool:
     """Whether it describes a datastack in the form that caveclient needs."""
-    volume = response.body.get("aligned_volume") if isinstance(response.body, dict) else None
+    volume = response.fields.get("aligned_volume")
     return isinstance(volume, dict) and "name" in volume
 
 
 def _dataset(datastack: DatastackFacts) -> str:
     """The dataset that it belongs to, as a server named it; "" if unknown."""
-    return dataset_in(datastack.info) or datastack.server.datasets.get(datastack.name, "")
+    return responses.dataset_in(datastack.info) or datastack.server.datasets.get(datastack.name, "")
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
@@ -237,9 +228,10 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     return failed(finding.evidence, f"; {untried(datastack.untried_file)}", next_step=step)
 
 
-LISTED = Check(
+_check = partial(Check, group="datastack", about=DatastackFacts)
+
+LISTED = _check(
     id="datastacks",
-    group="datastack",
     title="all datastacks",
     about=ServerFacts,
     look=_listed,
@@ -247,42 +239,35 @@ LISTED = Check(
     explains="--all could not check every datastack: the list is not available, or it is very long.",
     fixed_by="Name the datastacks: {check_several}.",
 )
-INFO = Check(
+INFO = _check(
     id="info",
-    group="datastack",
     title="info service",
-    about=DatastackFacts,
     look=_info,
     needs=(ACCOUNT,),
     explains="The server responds, but its info service does not work. The token is not the cause.",
     fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
 )
-TERMS = Check(
+TERMS = _check(
     id="terms",
     group="account",
     title="terms",
-    about=DatastackFacts,
     look=_terms,
     needs=(INFO,),
     explains="You have not accepted the datastack's terms of service.",
     fixed_by="Accept them at the link that the check prints, with the same account. If you have just "
     "accepted them, try again at the time that the check prints.",
 )
-NAME = Check(
+NAME = _check(
     id="datastack",
-    group="datastack",
     title="datastack",
-    about=DatastackFacts,
     look=_name,
     needs=(INFO,),
     explains="The server has no datastack with that name.",
     fixed_by="Use the name that the check suggests; {whoami} lists what you can read.",
 )
-ACCESS = Check(
+ACCESS = _check(
     id="access",
-    group="datastack",
     title="data access",
-    about=DatastackFacts,
     look=_access,
     needs=(TERMS, NAME),
     quiet=False,

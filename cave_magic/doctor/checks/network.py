@@ -18,19 +18,8 @@ from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, warning
-from .causes import (
-    LONGER,
-    SET_CLOCK,
-    FailedRequest,
-    another_network,
-    names_of,
-    not_yours,
-    only_this_one,
-    reached,
-    tell_administrators,
-    what_changed,
-    what_was_tried,
-)
+from . import causes
+from .causes import LONGER, FailedRequest, names_of, only_this_one, reached, tell_administrators
 from .certificates import untrusted
 from .datastack_map import MAP
 from .environment import REQUESTS
@@ -102,40 +91,34 @@ def failure_finding(
     """
     tried = server.tried if tried is None else tried
     request = FailedRequest(response=response, server=server, whole=whole, tried=tried)
-    finding = what_changed(request, works) or _unchanged(request)
-    return replace(finding, tried=what_was_tried(tried, works))
+    finding = causes.what_changed(request, works) or _unchanged(request)
+    return replace(finding, tried=causes.what_was_tried(tried, works))
 
 
 def _unchanged(request: FailedRequest) -> Finding:
     """What a response means if nothing that was tried changes it, or nothing was tried."""
     response = request.response
-    if _is_portal(request.tried):
-        return _portal(request)
-    if _is_misled(request):
-        return _misled(request)
+    if finding := _portal(request) or _misled(request):
+        return finding
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
         return _proxy(request)
     if response.failure in UNTRUSTED:
         return untrusted(request)
     if response.failure is not None:
         return _no_response(request, response.failure)
-    return _replaced(request) if _is_replaced(request) else _strange(request)
+    return _replaced(request) or _strange(request)
 
 
-def _is_portal(tried: Tried) -> bool:
-    """Whether the network responds in place of all servers.
+def _portal(request: FailedRequest) -> Finding | None:
+    """This network, or the proxy, responds in place of every server.
 
     Some name servers only lead unknown names to a page of their own; then other servers can be reached.
     """
-    nowhere = tried.first(Change.NO_SERVER)
-    if nowhere is None or nowhere.failure is not None or reached(tried):
-        return False
-    return nowhere.status < 400 or nowhere.status == 511
-
-
-def _portal(request: FailedRequest) -> Finding:
-    """This network, or the proxy, responds in place of every server."""
-    exists, proxy = "even a host that does not exist responds", request.tried.proxy
+    nowhere, proxy = request.tried.first(Change.NO_SERVER), request.tried.proxy
+    responds = nowhere is not None and nowhere.failure is None and (nowhere.status < 400 or nowhere.status == 511)
+    if not responds or reached(request.tried):
+        return None
+    exists = "even a host that does not exist responds"
     if not proxy:
         known = f"{exists}: this network responds in place of every server"
         return request.finding(known, advice="sign in to this network: open any page in a browser")
@@ -146,37 +129,30 @@ def _portal(request: FailedRequest) -> Finding:
     return request.finding(known, advice=f"sign in to that proxy, or correct {proxy}")
 
 
-def _is_replaced(request: FailedRequest) -> bool:
-    """Whether several servers, which have nothing in common, respond in the same strange way."""
-    others = [one.response for one in request.tried.about(Change.OTHER_SERVER)]
-    same = (one.failure is None and one.status == request.response.status and not is_cave(one) for one in others)
-    return len(others) > 1 and not request.tried.proxy and all(same)
-
-
-def _replaced(request: FailedRequest) -> Finding:
-    """Something on the way, such as a filter or the sign-in page of a network, responds in place of the servers."""
-    url, others = request.response.url, names_of(request.tried.about(Change.OTHER_SERVER))
-    known = f"{others} return {request.response.status}, too: something on this network seems to respond in their place"
-    look = f"open {display_page(url, url)} in a browser, and sign in to this network if it asks for that; otherwise "
-    return request.finding(known, advice=look + _OTHER_NETWORK.format(host=request.host))
-
-
-def _is_misled(request: FailedRequest) -> bool:
-    """Whether this computer has a wrong address for the host: a public server has no private one."""
-    if request.server.address in KNOWN_SERVERS:
-        return bool(request.tried.private_address or request.tried.hosts_file)
-    return bool(request.tried.hosts_file) and request.response.failure is not None
-
-
-def _misled(request: FailedRequest) -> Finding:
-    """The name of a public server leads to an address that is not public, or that the hosts file sets."""
-    host, tried = request.host, request.tried
-    if not tried.hosts_file:
+def _misled(request: FailedRequest) -> Finding | None:
+    """This computer has a wrong address for the host: from the hosts file, or a private one of a public server."""
+    host, tried, is_public = request.host, request.tried, request.server.address in KNOWN_SERVERS
+    if tried.hosts_file and (is_public or request.response.failure is not None):
+        known = f"{tried.hosts_file} maps {host} to {tried.private_address or 'an address that did not come from DNS'}"
+        advice = f"correct or remove the line for {host} in {tried.hosts_file} (an administrator can)"
+        return request.finding(known, advice=advice)
+    if tried.private_address and is_public:
         known = f"this network resolves it to {tried.private_address}, which is not a public address"
         return request.finding(known, advice=_OTHER_NETWORK.format(host=host))
-    known = f"{tried.hosts_file} maps {host} to {tried.private_address or 'an address that did not come from DNS'}"
-    advice = f"correct or remove the line for {host} in {tried.hosts_file} (an administrator can)"
-    return request.finding(known, advice=advice)
+    return None
+
+
+def _replaced(request: FailedRequest) -> Finding | None:
+    """Several servers, which have nothing in common, respond in the same strange way: something on the way, such as a
+    filter or the sign-in page of a network, responds in their place."""
+    url, status, others = request.response.url, request.response.status, request.tried.about(Change.OTHER_SERVER)
+    found = [one.response for one in others]
+    same = (one.failure is None and one.status == status and not is_cave(one) for one in found)
+    if len(found) < 2 or request.tried.proxy or not all(same):
+        return None
+    known = f"{names_of(others)} return {status}, too: something on this network seems to respond in their place"
+    look = f"open {display_page(url, url)} in a browser, and sign in to this network if it asks for that; otherwise "
+    return request.finding(known, advice=look + _OTHER_NETWORK.format(host=request.host))
 
 
 def _strange(request: FailedRequest) -> Finding:
@@ -207,7 +183,7 @@ def _strange(request: FailedRequest) -> Finding:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
         step = _later(response, "wait a minute or so", server.again)
         return failed(f"{response.host} asks you to slow down (429){asked}", next_step=step)
-    advice = another_network(response.host) if response.status in _REFUSALS else UNEXPECTED
+    advice = causes.another_network(response.host) if response.status in _REFUSALS else UNEXPECTED
     return request.finding(only_this_one(request.tried), advice=advice, status=Status.UNKNOWN)
 
 
@@ -303,9 +279,9 @@ def _no_response(request: FailedRequest, failure: Failure) -> Finding:
     if failure is Failure.KEY_LOG:
         return request.finding(advice=variables.without_variable("SSLKEYLOGFILE"))
     if failure in _OF_WRONG_PORTS and is_known_host(response.host) and (reached(tried) or response.host != server.host):
-        return request.finding(only, advice=another_network(response.host))
+        return request.finding(only, advice=causes.another_network(response.host))
     if failure in _OF_WRONG_PORTS and response.host != server.host:
-        return request.finding(only, advice=not_yours(server))
+        return request.finding(only, advice=causes.not_yours(server))
     for_help = line("send the output of ", next_steps.check(server.target, "--report"), " to someone who can help")
     if failure is Failure.UNKNOWN:  # of no network: of a mock of requests, an upgrade of a part of it meanwhile, a bug
         change = either(
@@ -379,7 +355,7 @@ def _clock(server: ServerFacts) -> Finding | None:
     if abs(off) <= _DAY:
         return None
     said = f"this computer's clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} that of {server.host}"
-    return warning(f"{said}, so the times shown here are wrong", next_step=then(SET_CLOCK, server.again))
+    return warning(f"{said}, so the times shown here are wrong", next_step=then(causes.SET_CLOCK, server.again))
 
 
 _check = partial(Check, group="network", about=ServerFacts)

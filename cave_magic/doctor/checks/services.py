@@ -63,8 +63,7 @@ def _is_needed(name: str, datastack: DatastackFacts) -> bool:
     """Not every deployment has an l2cache or skeletons, or a chunkedgraph if nobody edits the segmentation."""
     if name != "chunkedgraph":
         return name == "materialize"
-    body = datastack.info.body
-    source = body.get("segmentation_source") if isinstance(body, dict) else None
+    source = datastack.info.fields.get("segmentation_source")
     return not isinstance(source, str) or source.startswith("graphene:")
 
 

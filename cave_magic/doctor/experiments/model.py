@@ -36,13 +36,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One request with something changed, and its response.
-
-    Attributes:
-        change: what was changed.
-        source: the variable, file, scheme or host that it is about, or "".
-        response: what came back.
-    """
+    """One request with something changed, and its response; `source` is the variable, file, scheme or host, or ""."""
 
     change: Change
     source: str = ""

@@ -37,13 +37,7 @@ _NOT_HTTPS = (Failure.NOT_TLS, Failure.REFUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """An experiment that is still to be made.
-
-    Attributes:
-        change, source: as in `Experiment`.
-        way: how the request is sent.
-        url: where it goes instead; "" if it goes where it went before.
-    """
+    """An `Experiment` that is still to be made; its URL is "" if it goes where the request went before."""
 
     change: Change
     source: str = ""

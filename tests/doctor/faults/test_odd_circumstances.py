@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -178,13 +179,16 @@ def test_a_history_that_takes_long_to_search_does_not_hold_up_the_check(world: W
 
 @contextmanager
 def limit(kind: int, most: int) -> Iterator[None]:
-    """A limit for this process."""
-    before = resource.getrlimit(kind)
+    """A limit for this process, without garbage collection: Dask, of an earlier test, opens a file then."""
+    before, is_on = resource.getrlimit(kind), gc.isenabled()
+    gc.disable()
     resource.setrlimit(kind, (most, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(kind, before)
+        if is_on:
+            gc.enable()
 
 
 @contextmanager

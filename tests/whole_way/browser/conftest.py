@@ -304,6 +304,26 @@ class Notebook:
         self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light, polling=POLL)
 
 
+def copy(page: Any) -> None:
+    """Copies a token on the tokens page, which says so for one second and a half; here for ever."""
+    button = page.get_by_role("button", name="Copy").first
+    button.wait_for()
+    page.evaluate("window.setTimeout = () => 0")
+    button.click()
+    page.get_by_text("Copied").wait_for()
+
+
+PATIENT = "from cave_magic.login import browser_sign_in; browser_sign_in.HELLO = 60.0"
+"""For a kernel to which its page says hello, which takes long on a busy computer."""
+
+
+def start_with(home: Path, code: str) -> None:
+    """Has each kernel of a home run some code when it starts."""
+    startup = home / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "00-test.py").write_text(code)
+
+
 Open = Callable[..., Notebook]
 
 _KERNEL_IS_READY = """() => {

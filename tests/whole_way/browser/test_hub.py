@@ -26,7 +26,19 @@ import trustme
 from cave_magic.sandbox import Sandbox
 from tests.support.ports import free_ports
 
-from .conftest import SLOW, STARTING, Notebook, arguments, end, environment, kernel_in, wait_for_kernel, write_notebook
+from .conftest import (
+    PATIENT,
+    SLOW,
+    STARTING,
+    Notebook,
+    arguments,
+    end,
+    environment,
+    kernel_in,
+    start_with,
+    wait_for_kernel,
+    write_notebook,
+)
 from .test_signin import names, no_temporary_token_is_left, nothing_saved_in, sign_in_as
 
 PASSWORD = "hub-tests"
@@ -129,8 +141,9 @@ def at_hub(hub: Hub, browser: Any, home: Path, cave: Sandbox) -> Iterator[Any]:
     context.close()
 
 
-def test_one_click_on_a_hub(hub: Hub, at_hub: Any, cave: Sandbox):
+def test_one_click_on_a_hub(hub: Hub, at_hub: Any, cave: Sandbox, home: Path):
     """Log in to the hub, one line, one click: sign-in, user name and terms in one tab, and back through the hub's https."""
+    start_with(home, PATIENT)
     notebook = at_hub("ada")
     setup = notebook.start("%cave_setup new")
     notebook.sees(setup, re.compile("waiting for your sign-in in the browser, 5 min left"))
@@ -153,9 +166,7 @@ def test_one_click_on_a_hub(hub: Hub, at_hub: Any, cave: Sandbox):
 
 def test_without_a_proxy_in_the_server_a_paste_is_enough(hub: Hub, at_hub: Any, cave: Sandbox, home: Path):
     """The prompt comes after two seconds; sign in at the link beside it, and paste the address of the page where it ends."""
-    startup = home / ".ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "00-elsewhere.py").write_text(ELSEWHERE)
+    start_with(home, ELSEWHERE)
     notebook = at_hub("bea")
     notebook.run("import cave_magic.commands.setup")
     before = time.monotonic()

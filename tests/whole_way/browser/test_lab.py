@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.html import fetching
 
-from .conftest import POLL, Jupyter, Notebook, Open, tunnel
+from .conftest import PATIENT, POLL, Jupyter, Notebook, Open, copy, start_with, tunnel
 from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
@@ -37,16 +38,18 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
     page = opened.value
     page.get_by_label("Description").fill("my laptop")
     page.get_by_role("button", name="Create token").click()
-    page.get_by_role("button", name="Copy").first.click()
-    page.get_by_text("Copied").wait_for()
+    copy(page)
     page.close()
 
 
-def test_notebook_7_in_a_narrow_window_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
+def test_notebook_7_in_a_narrow_window_through_an_ssh_tunnel(
+    open_notebook: Open, jupyter: Jupyter, cave: Sandbox, home: Path
+):
     """Without a hub, at another port of `localhost`: the link leads through the server back to the kernel.
 
     In a window of 560 pixels every line wraps and nothing needs scrolling; an error stops "Run all" there, too.
     """
+    start_with(home, PATIENT)
     with tunnel(int(jupyter.address.rpartition(":")[2])) as port:
         here = f"http://localhost:{port}"
         notebook = open_notebook("notebook", width=560, server=here)
@@ -185,11 +188,12 @@ def test_waiting_names_the_hosts_and_can_be_stopped(open_notebook: Open, cave: S
 
     Stopping a waiting check leaves one line, and the kernel continues.
     """
-    cave.misbehave("auth", "slow:2")
+    cave.misbehave("auth", "silent")
     notebook = open_notebook()
     check = notebook.start("print('before')\n%cave_check")
-    notebook.sees(check, re.compile(r"waiting for 127\.0\.0\.1:\d+ … [1-9] s"))
-    notebook.sees(check, re.compile(r"… [2-9] s"))
+    notebook.sees(check, re.compile(r"waiting for 127\.0\.0\.1:\d+ … \d+ s"))
+    notebook.sees(check, re.compile(r"… ([2-9]|\d\d) s"))
+    cave.behave()
     said = notebook.wait(check)
     assert "All well" in said
     assert "waiting" not in said
@@ -198,7 +202,8 @@ def test_waiting_names_the_hosts_and_can_be_stopped(open_notebook: Open, cave: S
     assert len([one for one in rest if "".join(map("".join, one["data"].values()))]) == 1
     assert "waiting" not in json.dumps(rest)
     boxes = [one.bounding_box()["height"] for one in notebook.output(check).locator(".jp-OutputArea-child").all()]
-    assert (min(boxes), len(boxes)) == (0, 3)
+    *waits, _, _ = sorted(boxes)  # a busy computer may wait twice: for the servers, then for an import
+    assert set(waits) == {0}
     cave.misbehave("all", "silent")
     check = notebook.start("%cave_check --timeout 60")
     notebook.sees(check, re.compile("waiting for"))

@@ -11,7 +11,7 @@ import pytest
 
 from cave_magic.sandbox import Sandbox
 
-from .conftest import SLOW
+from .conftest import SLOW, copy
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with JavaScript", "without JavaScript"])
@@ -92,8 +92,7 @@ def _take(page: Any, token: str) -> None:
     page.wait_for_load_state()
     assert page.get_by_role("button", name="Copy").first.is_visible() is page.has_script
     if page.has_script:
-        page.get_by_role("button", name="Copy").first.click()
-        page.get_by_text("Copied").wait_for()
+        copy(page)
         assert page.evaluate("navigator.clipboard.readText()") == token
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()

@@ -24,7 +24,7 @@ from cave_magic.ui import frontend
 from cave_magic.ui.frontend import TerminalFrontend
 from tests.support.waiting import LONG, until
 
-from .conftest import Notebook, Open
+from .conftest import Notebook, Open, start_with
 
 STARTUP = """
 import pathlib
@@ -67,9 +67,8 @@ def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Deskt
     """Opens a notebook on the person's own computer."""
 
     def sit_down() -> Desktop:
-        note, folder = home / "opened", home / ".ipython" / "profile_default" / "startup"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "00-desktop.py").write_text(STARTUP.format(note=str(note)))
+        note = home / "opened"
+        start_with(home, STARTUP.format(note=str(note)))
         return Desktop(open_notebook(), note)
 
     return sit_down
