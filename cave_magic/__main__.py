@@ -30,14 +30,15 @@ _HELP = """\
 Sets up access to CAVE connectomics data, and finds out why it does not work.
 
 commands:
-  setup       sign in with the browser and save a token: new or existing; also replace and remove
-  save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
+  setup       sign in and save a token: new or existing; also replace, remove
+  save        save a token from a prompt, --from-env NAME or --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it
   completion  print the script for Tab completion: completion bash, zsh or fish
 
-{program} COMMAND --help shows the options of a command; --version shows the versions.
-The exit code is 0 if all is well, 1 if something is wrong, 2 if the command line is invalid.
+COMMAND --help shows the options of a command; --version shows the versions.
+The exit code is 0 if all is well, 1 if something is wrong, and 2 if the
+command line is invalid.
 """
 
 

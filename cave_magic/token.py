@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
@@ -89,7 +90,7 @@ HEX = TokenFormat(
 )
 """The tokens of middle_auth (2.30)."""
 
-_MIXED = r"(?=.{0,42}[a-z])(?=.{0,42}[A-Z])(?=.{0,42}\d)[A-Za-z0-9+/_-]{43}"
+_MIXED = r"(?=[A-Za-z0-9+/_-]{43})(?=.{0,42}[a-z])(?=.{0,42}[A-Z])(?=.{0,42}\d).{43}"
 _MIXED_PART = "".join(rf"(?=[A-Za-z0-9+/_-]{{0,99}}[{kind}])" for kind in ("a-z", "A-Z", "0-9"))
 _NO_PATH = r"(?<![A-Za-z0-9+/_.:~-]){}(?![A-Za-z0-9+/_.-])"
 BASE64 = TokenFormat(
@@ -119,8 +120,13 @@ def as_token(word: str, among: Iterable[TokenFormat] | None = None) -> Token | N
 def find_tokens(text: str, among: Iterable[TokenFormat] | None = None) -> list[Token]:
     """The tokens of these formats (None: all) that stand alone in a text, in order and without repeats."""
     chosen = formats(among)
-    words = re.findall("|".join(one.alone for one in chosen), text)
+    words = _alone(chosen).findall(text)
     return list(dict.fromkeys(token for word in words if (token := as_token(word, chosen)) is not None))
+
+
+@cache
+def _alone(among: tuple[TokenFormat, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(one.alone for one in among))
 
 
 # ---------------------------------------------------------------- the type

@@ -159,6 +159,7 @@ def test_help_is_for_a_shell(in_a_shell, capsys):
         out = capsys.readouterr().out
         assert "cave-magic" in out
         assert not [one for one in ("%cave", "$variable", "-o,", "report =") if one in out]
+        assert max(map(len, out.splitlines())) <= 80
     assert main(["--version"]) == 0
     assert "cave-magic 0" in capsys.readouterr().out
 

@@ -261,5 +261,5 @@ def test_the_lines_of_an_error_stay_apart(run, shell, monkeypatch, mode):
 def test_the_help_of_the_check_matches_its_options(run):
     """It says that only `--fix` changes anything, and what `-o` returns with `--strict`."""
     out = run("%cave_check -h").out
-    assert "Changes nothing without --fix." in out
+    assert "Changes nothing without --fix." in " ".join(out.split())
     assert "and return nothing, if any check failed" in " ".join(out.split())

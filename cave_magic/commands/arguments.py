@@ -42,6 +42,11 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         """Unlike argparse, keeps addresses whole, since notebooks turn them into links."""
         return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Wraps the sentences, and keeps the examples, which are indented, as they are."""
+        rows = text.splitlines()
+        return "\n".join(row if row[:1] == " " else "\n".join(self._split_lines(row, width)) for row in rows) + "\n"
+
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         super().add_usage(usage, actions, groups, prefix="")
 
@@ -190,8 +195,10 @@ def _without_values(message: str, name: str, options: tuple[str, ...]) -> str:
     """argparse's message with the choices, and without what was typed, which may be a token."""
     if "unrecognized arguments" in message:
         flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
-        near = get_close_matches(flags[0], options, n=1) if flags else []
-        hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
+        bare = {one.lstrip("-"): one for one in options}  # the hyphens would make any two of them alike
+        near = get_close_matches(flags[0].lstrip("-"), bare, n=1) if flags else []
+        spelled_out = ", ".join(one for one in options if one.startswith("--"))
+        hint = f"Did you mean {bare[near[0]]}?" if near else f"Its options: {spelled_out}."
         return f"{name} {f'has no option {flags[0]}' if flags else 'has no such option'}. {hint}"
     if "invalid choice" in message:
         return f"{name} --use takes latest or new."

@@ -48,7 +48,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         but = "".join(f", but {name} is set in the environment" for name in list(facts.machine.token_variables)[:1])
         raise NoToken(f"no file on this computer has a token for {facts.host}{but}. {NOTHING}")
     left = context.shell.find_tokens(found.tokens)
-    notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
+    notes = [line(f"It is also in {one.found_in} ({one.details}), and will be removed there.") for one in left]
     if facts.account is not None and not args.revoke and not args.yes:
         too = next_steps.end(target, "remove", "--revoke", can_ask=context.frontend.can_ask)
         notes.append(line(f"It stays valid on {facts.host}. To revoke it there, too: ", too))

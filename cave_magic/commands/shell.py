@@ -72,8 +72,8 @@ class Shell:
 
         Returns the inputs that had such a token ("In[3]"), or "", and the places where masking failed.
         """
-        inputs = enumerate(self.inputs if too else ())
-        found = {number: new for number, text in inputs if (new := our_lines.certain(text, secrets))}
+        inputs, names = enumerate(self.inputs if too else ()), our_lines.own_names(self.variables)
+        found = {number: new for number, text in inputs if (new := our_lines.certain(text, secrets, names))}
         failed = self.scrub([*secrets, *(one for new in found.values() for one in new)])
         for name in ("last_type", "last_value", "last_traceback", "last_exc") if found else ():
             vars(sys).pop(name, None)  # the last error may be that of such a line, and its frames have the line

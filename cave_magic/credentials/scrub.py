@@ -10,6 +10,7 @@ import contextlib
 import json
 import linecache
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ DEEPEST = 100
 
 _UPDATES = tuple(
     f"UPDATE {table} SET {column} = CAST(masked(CAST({column} AS BLOB)) AS TEXT) "  # noqa: S608
-    f"WHERE CAST({column} AS BLOB) != masked(CAST({column} AS BLOB))"
+    f"WHERE has_secret(CAST({column} AS BLOB))"
     for table, column in (("history", "source"), ("history", "source_raw"), ("output_history", "output"))
 )
 """Bytes, since SQLite raises an error for a text that is damaged."""
@@ -110,6 +111,8 @@ def _database(shell: Any, clean: Masker) -> None:
 
     with contextlib.closing(sqlite3.connect(str(path), timeout=5)) as database:
         database.execute("PRAGMA secure_delete=ON")
+        form = re.compile(b"|".join(re.escape(one.encode()) for one in clean.forms))
+        database.create_function("has_secret", 1, lambda data: data is not None and form.search(data) is not None)
         database.create_function("masked", 1, partial(_masked_bytes, clean))
         with database:
             for statement in _UPDATES:
@@ -121,8 +124,8 @@ def _database(shell: Any, clean: Masker) -> None:
         raise OSError
 
 
-def _masked_bytes(clean: Masker, data: bytes | None) -> bytes | None:
-    return data and clean(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+def _masked_bytes(clean: Masker, data: bytes) -> bytes:
+    return clean(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _sources(shell: Any, clean: Masker) -> None:
@@ -256,7 +259,8 @@ def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
         before = b""
         with open(one, "rb") as file:
             while part := file.read(1 << 22):
-                if any(secret in before + part for secret in wanted):
+                part = before + part
+                if any(secret in part for secret in wanted):
                     return True
                 before = part[-longest:]
     return False

@@ -17,12 +17,24 @@ MASK = "****"
 """What replaces a secret in output and in histories."""
 SHORTEST = 8
 """Shorter secrets are not searched for: they would match parts of words, and no token is so short."""
+LONG = 20
+"""So many characters, a digit among them, may be a token of an unknown format."""
 MOST_PIECES = 16
 """The most pieces of a typed token that are put together."""
 
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
-_TYPED_CREDENTIALS = re.compile(r"[A-Za-z][\w+.-]*://[^\s\"'<>]*@|(?<![^\s\"'=])[^\s\"'=/\\@:]+:[^\s\"'/\\@]*@")
+# The next three take linear time: they begin where a run of characters begins, and look for its `@` once.
+_CREDENTIALS = re.compile(
+    r"(?<=://)[^/?#\s]+@"
+    r"|(?<![^\s\"'/@])(?=[^\s\"'/@]+@)([^\s\"'/@]*?)(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@"
+)
+_TYPED_ADDRESS = re.compile(
+    r"(?<![^\s\"'<>])(?=[^\s\"'<>]*@)"
+    r"(?=([^\s\"'<>]*?(?<![\w+.-])(?:(?![A-Za-z])[\w+.-])*)([A-Za-z][\w+.-]*://))\1(\2[^\s\"'<>]*@)"
+)
+_TYPED_USER = re.compile(
+    r"(?<![^\s\"'/\\@])(?=[^\s\"'/\\@]+@)[^\s\"'/\\@]*?(?<![^\s\"'=])([^\s\"'=/\\@:]+:[^\s\"'/\\@]*@)"
+)
 _TYPED_ENDING = re.compile(r"""(?<!\S)--token(?:=|\s+)["']?((?=\S*\d)[^\s"']{9,})""")
 _OPTION = re.compile(r"--?[a-z-]{0,40}")
 _NAME = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z0-9]+)+|.*\.[a-z]{2,5})[\"']?$")
@@ -122,7 +134,7 @@ def redact(text: str, *secrets: Token | str) -> str:
     """Replaces the given secrets, and everything that looks like a credential, by a mask."""
     tokens, headers = _patterns(formats())
     text = tokens.sub(MASK, mask(text, *secrets))
-    for pattern, masked in ((headers, rf"\1{MASK}"), (_KEYED, rf"\1{MASK}"), (_CREDENTIALS, f"{MASK}@")):
+    for pattern, masked in ((headers, rf"\1{MASK}"), (_KEYED, rf"\1{MASK}"), (_CREDENTIALS, rf"\1{MASK}@")):
         text = pattern.sub(masked, text)
     return text
 
@@ -244,34 +256,46 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
         The words, longest first.
     """
     endings = (one for one in _TYPED_ENDING.findall(line) if one.isdecimal() or not _NAME.match(one))
-    found = {*_TYPED_CREDENTIALS.findall(line), *endings}
+    users = _TYPED_USER.findall(_TYPED_ADDRESS.sub(r"\1/", line))
+    found = {*(address for _, _, address in _TYPED_ADDRESS.findall(line)), *users, *endings}
     patterns = (pattern for one in formats() for pattern in (one.pattern, one.bounded(one.part)))
     spans = {match.span() for pattern in patterns for match in re.finditer(pattern, line)}
-    for start, end in spans:
-        if any(first <= start and end <= last and (start, end) != (first, last) for first, last in spans):
+    last = 0
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if end <= last:  # inside another
             continue
+        last = end
         found.add(run := line[start:end])
         if as_token(run) is None:  # letters may be glued to the front of a token
             found.update(tail for one in formats() if one.read(tail := run[-one.lengths[1] :]) is not None)
-    before = ""
-    for word in line.split():
-        bare = word.lstrip("\"'")
-        found.update(_glued_to_option(bare))
-        if options is not None and not bare.startswith(tuple(options)) and before not in options:
-            found.update(_in_place_of_token(bare))
-        before = word
+    for word in re.findall(r"(?<!\S)[\"']*(-\S+)", line):
+        found.update(_glued_to_option(word))
     if options is not None:
+        before = ""
+        for word in line.split():
+            bare = word.lstrip("\"'")
+            if len(bare) >= LONG and not bare.startswith(tuple(options)) and before not in options:
+                found.update(_in_place_of_token(bare))
+            before = word
         found.update(_in_pieces(line))
     return sorted(found, key=len, reverse=True)
 
 
 def _in_pieces(line: str) -> Iterator[str]:
     """The tokens into which spaces have come, as where a line of a mail or a PDF was wrapped."""
+    sizes = {size for one in formats() for size in range(one.lengths[0], one.lengths[1] + 1)}
+    longest = max(sizes)
     words = [found.span() for found in re.finditer(r"[^\s\"']+", line)]
-    for number, (start, _) in enumerate(words):
-        texts = (line[start:end] for _, end in words[number + 1 : number + MOST_PIECES])
-        found = (text for text in texts if as_token("".join(text.split())) is not None)
-        yield from (text for text in found if not re.search(r"(?<!\S)--?[a-z]", text))  # options have such letters, too
+    for number, (start, end) in enumerate(words):
+        size = end - start
+        for first, end in words[number + 1 : number + MOST_PIECES]:
+            size += end - first
+            if size > longest:
+                break
+            if size not in sizes or as_token("".join(line[start:end].split())) is None:
+                continue
+            if not re.search(r"(?<!\S)--?[a-z]", line[start:end]):  # options have such letters, too
+                yield line[start:end]
 
 
 def _glued_to_option(word: str) -> Iterator[str]:
@@ -279,10 +303,10 @@ def _glued_to_option(word: str) -> Iterator[str]:
 
     There can be several, since the name may end in letters that a token may begin with.
     """
-    name = _OPTION.match(word)
+    name, known = _OPTION.match(word), formats()
     for size in range(2, name.end() + 1 if name else 0):
         rest = word[size:].strip("\"'=")
-        if any(one.read(rest) is not None or re.fullmatch(one.part, rest) for one in formats()):
+        if len(rest) >= SHORTEST and any(one.read(rest) is not None or re.fullmatch(one.part, rest) for one in known):
             yield rest
 
 
@@ -290,4 +314,4 @@ def _in_place_of_token(word: str) -> Iterator[str]:
     """The long parts of a word that contain a digit, unless the word is a name, a path or an address."""
     value = word.lstrip("-").partition("=")[2] or word.lstrip("-")
     if not _NAME.match(value):
-        yield from (part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", value) if re.search(r"\d", part))
+        yield from (part for part in re.findall(rf"[A-Za-z0-9+/_.=~-]{{{LONG},}}", value) if re.search(r"\d", part))

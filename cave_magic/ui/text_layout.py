@@ -15,6 +15,8 @@ from .document import KEPT, WIDEST, WIDTH, Block, Line, Page, Span, Steps, Table
 
 GAP = 2
 """Spaces between two columns of a table."""
+NARROWEST = 12
+"""The least width of a second column; below it, single words stand one below the other."""
 INDENT = 3
 """The width of the number before a step."""
 
@@ -47,7 +49,10 @@ def _block(block: Block, width: int) -> Iterator[Line]:
 
 
 def _table(table: Table, width: int) -> Iterator[Line]:
-    """Each column is as wide as its longest cell if all fit; otherwise the widest ones share what is left."""
+    """Each column is as wide as its longest cell if all fit; otherwise the widest ones share what is left.
+
+    The second of two columns stands below a first that leaves it no room, such as a long command.
+    """
     columns = max(map(len, table.rows))
     cells = [[row[at] for row in table.rows if at < len(row)] for at in range(columns)]
     widths = [max(width_of(plain_text(words)) for words in column) for column in cells]
@@ -56,6 +61,11 @@ def _table(table: Table, width: int) -> Iterator[Line]:
     for at, column in enumerate(cells[:-1]):
         widths[at] = max(width_of(plain_text(row)) for words in column for row in wrap(words, widths[at]))
     widths[-1] = max(width - sum(widths[:-1]) - GAP * (columns - 1), 8)
+    if columns == 2 and widths[0] > width - GAP - NARROWEST and widths[0] > width // 2:
+        for first, *rest in table.rows:
+            yield from wrap(first, width)
+            yield from (line(Span(" " * 4), *part) for cell in rest for part in wrap(cell, width - 4))
+        return
     for row in table.rows:
         wrapped = [wrap(cell, room) for cell, room in zip(row, widths, strict=False)]
         for parts in zip_longest(*wrapped, fillvalue=()):

@@ -80,6 +80,7 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
             "cave_whoami --xyz",
             "cave_whoami has no option --xyz. Its options: --reveal, --tokens, --all, --json, --server",
         ),
+        ("cave_check --bogus", "cave_check has no option --bogus. Its options: --verbose, --output, --json,"),
         ("cave_setup remove --token", "cave_setup: argument --token: expected one argument."),
         ("cave_setup replace remove", "give one of new, existing, replace or remove."),
         ("cave_setup remov", "cave_setup does not know one of these words. Did you mean remove? %cave_setup remove"),
@@ -99,9 +100,21 @@ def test_a_wrong_line_is_explained_without_quoting_a_value(line, message, capsys
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("columns", [50, 80])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_help_has_usage_text_and_options(name):
+def test_the_sentences_of_the_help_fit_the_screen(name, columns, monkeypatch):
+    """A terminal would break them in the middle of a word; examples and addresses stay whole."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = find_command(name).format_help()
+    assert not [
+        row for row in text.splitlines() if len(row) > columns and "http" not in row and not row.startswith("    ")
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_help_has_usage_text_and_options(name, monkeypatch):
     """The usage comes first, then the docstring and the examples, then each option."""
+    monkeypatch.setenv("COLUMNS", "200")
     command = find_command(name)
     usage, _, rest = command.format_help().partition("\n\n")
     assert usage.startswith(f"%{name} [")

@@ -66,6 +66,7 @@ def test_the_tokens_of_the_account_are_listed(ada, cave, set_up):
     assert ran.error == ""
     assert "laptop (this computer)" in ran.out
     assert "last used" in ran.out
+    assert ran.out.index("laptop") < ran.out.index("cluster")  # which is newer
     assert f"%cave_setup remove --token {other[-4:]}" in ran.out
     assert not [token for token in (set_up, other) if token in ran.out]
 
@@ -513,7 +514,7 @@ def test_the_history_and_the_caches_of_this_kernel_forget_it(ada, set_up, cave, 
     monkeypatch.setattr("cave_magic.environment.cloud_volume.forget_cached", forgotten.extend)
     ada(f"token = '{set_up}'")
     ran = ada("%cave_setup remove --yes")
-    assert "It is also in this session's inputs (In[1]), and is removed there." in said(ran)
+    assert "It is also in this session's inputs (In[1]), and will be removed there." in said(ran)
     assert set_up not in repr(shell.user_ns["In"])
     assert cave.server in forgotten
 

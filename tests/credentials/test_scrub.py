@@ -293,6 +293,7 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
         "%cave_setup new --x={} -v",
         "x = %cave_whoami -d'{}'",
         "%cave_sav {}",
+        "%cave_save --overwrite \\\n    {}",
     ],
 )
 def test_a_token_glued_to_an_option_is_found(tmp_path, line):

@@ -320,6 +320,27 @@ def test_a_long_name_is_not_a_token_if_the_line_takes_none():
     assert find_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]
 
 
+@pytest.mark.parametrize("filler", ["ab", "x=a?b:c;", "http://", f"{TOKEN[:30]} "])
+def test_a_long_line_is_searched_whole(filler):
+    """A picture in base64 or a program without line breaks hides nothing that was typed beside it."""
+    line = f"{filler * (100_000 // len(filler))} {TOKEN} ada:hunter2@a.org https://bob:hunter3@b.org"
+    assert {TOKEN, "ada:hunter2@", "https://bob:hunter3@"} <= set(find_secrets(line))
+    assert "hunter" not in redact(line)
+
+
+def test_a_password_is_found_beside_other_signs():
+    """What a URL has before, between and after its parts changes nothing; a part of a URL is not named twice."""
+    for line, secrets in (
+        ("5http://ada:pw@a.org", ["http://ada:pw@"]),
+        ("-xhttp://a.org/x?y=ada:pw@b.org", ["xhttp://a.org/x?y=ada:pw@"]),
+        ("ada:hunter2@http://b@c.org", ["ada:hunter2@", "http://b@"]),
+        ("x=ada:https://b@c.org", ["https://b@"]),
+        ("@http://a.org x=y=ada:@b.org", ["ada:@"]),
+        ("http://<ada:hunter2@a.org", []),
+    ):
+        assert find_secrets(line) == secrets, line
+
+
 # ---------------------------------------------------------------- untrusted text
 
 

@@ -117,6 +117,15 @@ def test_long_evidence_continues_in_its_own_column():
     assert first.index("word") == second.index("word") == len("✘ failed  network  ")
 
 
+def test_what_a_long_command_is_for_stands_below_it():
+    """Beside a command that leaves no room, the words would stand in a column of single words."""
+    command = Span(
+        "/home/ada/miniconda3/envs/cave/bin/cave-magic setup existing --server http://127.0.0.1:8900", "command"
+    )
+    text = as_text(Page((Table(((line(command), line("you have an account")),)),)), 80)
+    assert text.splitlines() == [command.text, "    you have an account"]
+
+
 def test_only_tables_use_a_wide_screen():
     """On 140 columns a table is as wide, and sentences stay at 88, which is easy to read."""
     table = Table(((line("one"), line("word " * 40)),))

@@ -35,6 +35,7 @@ TYPED = {
     "in quotes": '%cave_save "{token}"',
     "as JSON": """%cave_save '{{"token": "{token}"}}'""",
     "as an assignment": "%cave_save token={token}",
+    "on the next line": "a = 1\n%cave_save --overwrite \\\n    {token}\nb = 2",
     "in pieces": "%cave_save {part} {rest}",
     "in capitals": "%cave_save {upper}",
     "with Bearer": "%cave_save Bearer {token}",
@@ -123,6 +124,11 @@ FOR_US = (
     "x = !python3 -mcave_magic save {}",
     "!echo {} | cave-magic save --from-file -",
     "!CAVE_TOKEN={} cave-magic save --from-env CAVE_TOKEN",
+    "%cave_svae --overwrite \\\n    {}",
+    "get_ipython().run_cell_magic('cave_save', '', '{}')",
+    "import subprocess; subprocess.run(['/no/such/cave-magic', 'save', '{}'])",
+    "import cave_magic as cm\ncm.save('{}', wrong=1)",
+    "from cave_magic import save as keep\nkeep('{}', wrong=1)",
 )
 
 
@@ -178,6 +184,8 @@ def test_a_function_leaves_that_to_the_next_magic(person, monkeypatch):
         "cave_ids if cave_ids == '{}' else None",
         "cave_ids in ['{}']",
         "x = cave_ids | {{'{}'}}",
+        "%env CAVE_TOKEN={}",
+        "from cave_magic import save\nclass Model:\n    def save(self, name='{}'): ...\nModel().save()",
         "%%writefile /dev/null\ncave-magic==0.2.0 --hash=md5:{}",
         "%%writefile /dev/null\ncave-magic @ git+https://github.com/org/cave-magic@{}01234567",
     ],

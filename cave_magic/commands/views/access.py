@@ -139,8 +139,8 @@ def advice_page(facts: ServerFacts) -> Page:
         return Page((why, line(Span("Next: ", "strong"), set_up(facts).line)))
     new, existing = (next_steps.setup(facts.target, kind) for kind in ("new", "existing"))
     rows = [
-        (line(new), line("no account yet, or the terms of service not accepted")),
-        (line(existing), line("an account, with a token on another computer or a lost one")),
+        (line(new), line("you have no account, or have not accepted the terms")),
+        (line(existing), line("you have an account; your token is elsewhere or lost")),
     ]
     if facts.misplaced_file is not None:
         rows.insert(0, (save_this(facts, facts.misplaced_file).line, line("this file has a token that works")))

@@ -30,8 +30,9 @@ def revoking(facts: ServerFacts, token: Token) -> Span:
 
 
 def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
-    """The page of `%cave_whoami --tokens`; `where`: which tokens are on this computer, and where."""
-    listed, target = facts.listed_tokens or (), facts.target
+    """The page of `%cave_whoami --tokens`, the one in use first; `where`: which are on this computer, and where."""
+    target, sent = facts.target, facts.stored.token
+    listed = sorted(facts.listed_tokens or (), key=lambda key: key.token != sent)
     blocks: list[Block] = [pages.tokens_table(listed, where)] if listed else [line("You have no permanent token.")]
     if is_temporary(facts) and facts.stored.token is not None:
         stored = f"This computer sends a temporary token{ending(facts.stored.token)}, which is not listed. It expires "
@@ -80,7 +81,10 @@ def removal_page(facts: ServerFacts, removal: Removal, left: Iterable[Line]) -> 
     """What `%cave_setup remove` will do; `left`: where else the token is, and what happens there."""
     named = " and ".join(dict.fromkeys(one.ending or "****" for one in removal.tokens))
     rows = [
-        (line(show_path(path)), line("only the token is removed; the other keys stay" if text else "is removed"))
+        (
+            line(show_path(path)),
+            line("only the token will be removed; the other keys stay" if text else "will be removed"),
+        )
         for path, text in removal.plan.items()
     ]
     rows += [(line(show_path(path)), line("stays: it belongs to another server")) for path in removal.kept]
