@@ -210,6 +210,7 @@ def gaps_filled() -> Iterator[int]:
 def test_too_many_open_files_are_named(world: World, free):
     """That is the one failed row, and each command says it in one line."""
     world.check()
+    world.hurry()
     with gaps_filled() as highest, limit(resource.RLIMIT_NOFILE, highest + 1 + free):
         report = world.check()
         saved = world.run("%cave_save --overwrite")
