@@ -16,6 +16,7 @@ from cave_magic.credentials.token_files import is_foreign
 from cave_magic.ui.door import on_windows
 
 from ..support.permissions import IS_ROOT
+from ..support.waiting import LONG
 
 as_root = pytest.mark.skipif(not IS_ROOT or on_windows(), reason="only root can write for another user")
 
@@ -38,7 +39,7 @@ def test_a_file_that_another_program_has_open_is_tried_again(home, monkeypatch, 
     replace, tries = os.replace, []
     file = home / "a"
     file.write_bytes(b"old")
-    monkeypatch.setattr(atomic_write, "BUSY_SECONDS", 5.0 if times == 3 else 0.05)
+    monkeypatch.setattr(atomic_write, "BUSY_SECONDS", LONG if times == 3 else 0.05)
 
     def busy(old, new):
         if len(tries) < times:
@@ -104,23 +105,23 @@ def test_after_a_block_that_failed_the_others_still_take_turns(tmp_path: Path, m
     order = []
 
     def take(name: str) -> None:
-        with atomic_write.in_turn(tmp_path / "lock", 20):
+        with atomic_write.in_turn(tmp_path / "lock", LONG):
             order.append(name)
             inside[name].set()
-            assert name == "c" or may_end.wait(10)
+            assert name == "c" or may_end.wait(LONG)
             order.append(f"{name} ends")
 
     threads = {name: threading.Thread(target=take, args=(name,), name=name) for name in waits}
-    with suppress(ZeroDivisionError), atomic_write.in_turn(tmp_path / "lock", 20):
+    with suppress(ZeroDivisionError), atomic_write.in_turn(tmp_path / "lock", LONG):
         threads["b"].start()
-        assert waits["b"].wait(10)
+        assert waits["b"].wait(LONG)
         raise ZeroDivisionError
-    assert inside["b"].wait(10)
+    assert inside["b"].wait(LONG)
     threads["c"].start()
-    assert waits["c"].wait(2)
+    assert waits["c"].wait(LONG)
     may_end.set()
     for thread in threads.values():
-        thread.join(10)
+        thread.join(LONG)
     assert order == ["b", "b ends", "c", "c ends"]
 
 

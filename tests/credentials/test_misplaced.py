@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from cave_magic.token import Token
 SERVER = "https://cave.example.org"
 OTHER = "https://proofreading.zetta.ai"
 A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
+_NOW = time.time()
+"""Of one moment, so that however long a test takes to write its files, the order of their ages is meant."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +34,7 @@ def put(path: Path, content: object, age: float = 0.0) -> Path:
     """Writes a file of this age in seconds, a string as it is and anything else as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    when = path.stat().st_mtime - age
-    os.utime(path, (when, when))
+    os.utime(path, (_NOW - age,) * 2)
     return path
 
 

@@ -23,6 +23,8 @@ from cave_magic.errors import TokenNotSaved
 from cave_magic.token import Token
 from cave_magic.ui.door import on_windows
 
+from ..support.waiting import LONG
+
 SERVER = "https://global.daf-apis.com"
 OTHER = "https://proofreading.zetta.ai"
 UNKNOWN = "https://cave.example.org"
@@ -399,6 +401,7 @@ def test_an_object_instead_of_a_token_is_described(secrets):
 
 def test_a_file_that_is_being_written_is_read_again(secrets, monkeypatch):
     """CAVEclient empties a file before it writes it; a file that stays empty is reported."""
+    monkeypatch.setattr(token_files, "_JUST_WRITTEN", LONG)
     file = secrets / "cave-secret.json"
     file.write_text("")
     monkeypatch.setattr(token_files.time, "sleep", lambda seconds: file.write_text(json.dumps({"token": "0" * 32})))

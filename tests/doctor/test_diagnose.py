@@ -26,6 +26,7 @@ from cave_magic.environment.shadowed import ShadowingFile
 from cave_magic.ui.document import line
 
 from ..support.packages import CAVECLIENT
+from ..support.waiting import LONG
 
 IMPORTING = Machine(import_unfinished=True, import_awaited=False)
 
@@ -137,28 +138,32 @@ def test_the_import_waits_until_a_failure_is_judged(cave, home, run, monkeypatch
     monkeypatch.setattr(packages, "import_caveclient", lambda: began.set() or "")
     monkeypatch.setattr(diagnose, "is_certain", lambda *args: seen.append(began.is_set()) or is_certain(*args))
     cave.delay = 0.05
-    run(f"%cave_check --server {cave.server}")
+    run(f"%cave_check --server {cave.server} --timeout 600")
     assert seen == [False]
-    assert began.wait(30)
+    assert began.wait(LONG)
 
 
-def test_a_silent_server_leaves_time_for_the_import(cave, home, run, monkeypatch):
-    """If a server never responds, the import begins early enough to end within the timeout."""
-    monkeypatch.setattr(gather, "HEAD_START", 0.01)
-    monkeypatch.delitem(sys.modules, "caveclient", raising=False)
-    monkeypatch.setattr(packages, "import_caveclient", lambda: "")
-    cave.misbehave("all", "silent")
-    shown = run(f"%cave_check --server {cave.server} --timeout 0.6").out
-    assert " network " in shown
-    assert " unknown  environment" not in shown
+def test_a_silent_server_leaves_time_for_the_import(monkeypatch):
+    """If a server never responds, the import begins once less than half of the timeout is left, and can end within it."""
+    left = iter([9.0, 5.1, 4.9])
+
+    class Waiting:
+        is_over, seconds = False, 10.0
+        left = property(lambda self: next(left))
+
+    monkeypatch.setattr(gather, "HEAD_START", 0)
+    search = gather._Search(Waiting(), None)
+    search._servers["x"] = SimpleNamespace(has_failed=True)
+    search.wait_for_import()
+    assert not list(left)
 
 
 def test_the_import_begins_once_a_datastack_opens(cave, set_up, run, head_start, monkeypatch):
     """While all is well, nothing waits for the end of the head start."""
     monkeypatch.setattr(packages, "import_caveclient", lambda: "")
     start = time.monotonic()
-    assert "All well" in run("%cave_check").out
-    assert time.monotonic() - start < 30
+    assert "All well" in run("%cave_check --timeout 100").out
+    assert time.monotonic() - start < 50
 
 
 @pytest.mark.parametrize("option", ["--json", "--report", "-v", "-o"])
@@ -232,8 +237,8 @@ def test_access_is_not_good_while_caveclient_is_imported(set_up, run, slow_impor
 def test_packages_whose_requirements_cannot_be_read_cost_no_more_than_the_timeout(set_up, run, monkeypatch):
     """A file called packaging.py may wait for something; the check names what it knows by then."""
     released = threading.Event()
-    monkeypatch.setattr(packages, "unmet_requirements", lambda: released.wait(30) and ())
+    monkeypatch.setattr(packages, "unmet_requirements", lambda: released.wait(LONG) and ())
     start = time.monotonic()
     assert " network " in run("%cave_check --timeout 1").out
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     released.set()

@@ -9,19 +9,30 @@ import threading
 import time
 from collections.abc import Callable
 
+TLS = b"\x16"
+"""The first byte of a secure connection."""
 Response = Callable[[socket.socket, threading.Event], None]
 
 
 class OddServer:
-    """Use it as a context manager; `got` is what came in, `connections` how often somebody connected."""
+    """Use it as a context manager; `got` is what came in, `connections` how often somebody connected.
+
+    `asked` is the request to which the answer that asks for it responds: several may come at the same time.
+    """
 
     def __init__(self, answer: Response, tls: ssl.SSLContext | None = None) -> None:
         self.answer, self.tls = answer, tls
         self.got = b""
         self.connections = 0
         self.over = threading.Event()
+        self._lock, self._here = threading.Lock(), threading.local()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def asked(self) -> bytes:
+        asked: bytes = self._here.asked
+        return asked
 
     def __enter__(self) -> OddServer:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,9 +57,12 @@ class OddServer:
             if self.tls:
                 sock = stack.enter_context(self.tls.wrap_socket(sock, server_side=True))
             asked = b""
-            while b"\r\n\r\n" not in asked and (part := sock.recv(65536)):  # what stays unread resets the connection
+            # What stays unread resets the connection. TLS has no such end, and a server of http answers it at once.
+            while b"\r\n\r\n" not in asked and not asked.startswith(TLS) and (part := sock.recv(65536)):
                 asked += part
-                self.got += part
+                with self._lock:
+                    self.got += part
+            self._here.asked = asked
             self.answer(sock, self.over)
 
 

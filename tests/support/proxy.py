@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Iterable
 
+from .odd_server import TLS
+
 
 class Proxy:
     """Use it as a context manager.
@@ -44,7 +46,7 @@ class Proxy:
     def _serve(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError, ValueError):
             head = b""
-            while b"\r\n\r\n" not in head and (part := sock.recv(65536)):
+            while b"\r\n\r\n" not in head and not head.startswith(TLS) and (part := sock.recv(65536)):
                 head += part
             first, _, rest = head.partition(b"\r\n")
             method, url, version = first.decode().split(" ")

@@ -58,6 +58,13 @@ def _raw(change: Callable[[str], str]) -> Callable[[World], None]:
     return _only_in("server_file", lambda world: change(world.token))
 
 
+def _bare(world: World) -> None:
+    """Not one that is a number in JSON, as one of digits around a single `e` is."""
+    while world.token.replace("e", "").isdecimal():
+        world.token = world.cave.new_token(world.person)
+    _raw(lambda token: token + "\n")(world)
+
+
 def _legacy(world: World) -> None:
     _remove_all(world)
     world.write(world.secrets / "chunkedgraph-secret.json", {"token": world.token})
@@ -198,6 +205,8 @@ def _asks_for(name: str) -> Callable[[World], None]:
 def _does(service: str, how: str) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.cave.misbehave(service, how)
+        if how == "silent":
+            world.hurry()
 
     return make
 
@@ -270,7 +279,7 @@ FILES = (
     Case("only the deprecated file", _legacy, "token-legacy", "warning"),
     Case("empty file", _raw(lambda t: ""), "token"),
     Case("NUL bytes", _raw(lambda t: "\0" * 40), "token"),
-    Case("bare token", _raw(lambda t: t + "\n"), "token"),
+    Case("bare token", _bare, "token"),
     Case("quoted token", _raw(lambda t: f'"{t}"'), "token"),
     Case("two objects", _raw(lambda t: f'{{"token": "{t}"}}' * 2), "token"),
     Case("a list of tokens", _raw(lambda t: json.dumps([{"token": t, "id": 1}])), "token"),

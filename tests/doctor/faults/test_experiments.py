@@ -33,6 +33,7 @@ from cave_magic.token import Token
 from ...support.odd_server import OddServer, full_backlog, says
 from ...support.proxy import Proxy, page
 from ...support.shell import save_for_ada
+from ...support.waiting import LONG
 from .world import FULL, ID, World, bad, working
 
 NAME = "cave.example.org"
@@ -402,6 +403,7 @@ def named(world: World) -> int:
 
 def test_ipv6_that_leads_nowhere(world: World, named: int):
     """Connecting over IPv6 hangs; over IPv4 alone the server responds."""
+    world.hurry()
     with full_backlog("::1", named):
         _looked_up(world, {NAME: [("::1", None), ("127.0.0.1", None)]})
         assert "over IPv4 it responds: the connection over IPv6 does not work" in _network(world.check())
@@ -410,6 +412,7 @@ def test_ipv6_that_leads_nowhere(world: World, named: int):
 
 def test_a_first_address_that_leads_nowhere(world: World, named: int):
     """Connecting to the first of two IPv4 addresses hangs; only the administrators can change that."""
+    world.hurry()
     with full_backlog("127.0.0.2", named):
         _looked_up(world, {NAME: [("127.0.0.2", None), ("127.0.0.1", None)]})
         report = world.check()
@@ -420,10 +423,11 @@ def test_a_first_address_that_leads_nowhere(world: World, named: int):
 def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):
     """The experiments begin although the first request is still looking up its host."""
     over, lookup = threading.Event(), socket.getaddrinfo
+    world.hurry()
 
     def found(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
         if host == NAME and family != socket.AF_INET:
-            over.wait(20)
+            over.wait(LONG)
         return lookup("127.0.0.1" if host == NAME else host, port, family, *args, **options)
 
     world.patch.setattr(socket, "getaddrinfo", found)
@@ -503,7 +507,7 @@ def test_a_password_in_netrc_that_a_firewall_rejects(world: World):
     """Without a token, too, requests sends the password; without it the server responds."""
 
     def firewall(sock: socket.socket, over: threading.Event) -> None:
-        is_sent = b"basic" in odd.got.rpartition(b"GET ")[2].lower()
+        is_sent = b"basic" in odd.asked.lower()
         body = b"<h1>Blocked</h1>" if is_sent else NO_TOKEN
         status = "403 Forbidden" if is_sent else "401 Unauthorized"
         sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)

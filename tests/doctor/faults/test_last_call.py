@@ -170,6 +170,7 @@ def test_the_request_before_the_error_is_sent_again(world: World, wrong, target,
 def test_a_small_request_that_was_interrupted_is_sent_again(world: World, wrong):
     """CAVEclient has no timeout, so that users interrupt it."""
     world.cave.misbehave("/info/version", "silent")
+    world.hurry()
     world.patch.setattr("urllib3.connection.HTTPConnection.getresponse", _interrupted(world))
     found, _ = wrong("make()")
     assert "accepted the connection but did not respond" in found

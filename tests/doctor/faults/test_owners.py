@@ -19,6 +19,7 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
+from ...support.waiting import LONG
 from .test_faults import assert_the_reference_agrees
 from .world import NEW, World, bad
 
@@ -44,6 +45,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> None:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ADDRESSES[host], 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(stored_tokens, "LOOK_UP_SECONDS", LONG)
 
 
 def put(path: Path, token: str, age: float = 0.0, **others: str) -> Path:
