@@ -176,7 +176,12 @@ class Port:
 
     def _accept(self) -> None:
         while not self._closing:
-            ready, _, _ = select.select([self._listener, self._woken], [], [])
+            try:
+                ready, _, _ = select.select([self._listener, self._woken], [], [])
+            except (OSError, ValueError):
+                if not self._closing:
+                    raise
+                return  # `close` waited for this thread, but not for ever
             if self._woken in ready:
                 return
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -11,14 +12,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 
-from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox import Sandbox, wire
 from cave_magic.sandbox.gate import Rechecks
 from cave_magic.sandbox.wire import Port
 
+from ..support.ports import free_ports
 from ..support.waiting import LONG, until
 
 FULL = "/info/api/v2/datastack/full/"
@@ -370,7 +373,9 @@ def test_it_can_have_more_datastacks() -> None:
 
 def test_it_can_be_restarted() -> None:
     """After `close` and `start` the URLs and the accounts are the same."""
-    cave = Sandbox()
+    port = free_ports(3)  # nobody else gets them meanwhile
+    cave = Sandbox(port=port, local_port=port + 1)
+    cave._inner_number = port + 2
     with pytest.raises(RuntimeError, match="not running"):
         cave.server  # noqa: B018 - asking is the test
     with cave:
@@ -434,6 +439,26 @@ def test_a_port_can_be_closed_while_one_of_its_threads_starts(monkeypatch: pytes
     monkeypatch.setattr(threading.Thread, "start", lambda self: (port.close(), start(self)))
     port.start()
     until(lambda: not [one for one in threading.enumerate() if one.name.endswith(port.netloc)])
+
+
+def test_a_port_that_is_closed_before_it_waits_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy computer may let the thread that accepts connections go on only after the end."""
+    begun, over, raised = threading.Event(), threading.Event(), list[object]()
+
+    def late(*sockets: list[socket.socket]) -> object:
+        begun.set()
+        over.wait(LONG)
+        return select.select(*sockets)
+
+    monkeypatch.setattr(wire, "select", SimpleNamespace(select=late))
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    port = Port(lambda request, connection: None)
+    port.start()
+    assert begun.wait(LONG)
+    port.close()
+    over.set()
+    until(lambda: not [one for one in threading.enumerate() if one.name.endswith(port.netloc)])
+    assert raised == []
 
 
 def test_denials_are_counted_from_the_first_one() -> None:
