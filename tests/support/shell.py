@@ -21,6 +21,8 @@ from cave_magic.environment.platforms import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui import frontend
 
+from .waiting import LONG
+
 _SETTINGS = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR",
     "CLOUD_FILES_DIR", "R_USER", "CAVE_TOKEN_FILE", "XDG_CONFIG_HOME",
@@ -73,7 +75,10 @@ def stay_on_this_computer(patch: Any) -> None:
 
 @contextmanager
 def ipython() -> Iterator[Any]:
-    """A real IPython shell of its own, with the extension loaded and no history file."""
+    """A real IPython shell of its own, with the extension loaded and no history file.
+
+    Its commands have a minute, within which also a busy computer imports caveclient and serves all requests.
+    """
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -82,6 +87,7 @@ def ipython() -> Iterator[Any]:
     shell = InteractiveShell.instance()
     shell.InteractiveTB.set_mode("Plain")  # the usual one reads and colors the source around each frame: 70 ms an error
     shell.run_line_magic("load_ext", "cave_magic")
+    settings(shell).timeout = LONG
     try:
         yield shell
     finally:

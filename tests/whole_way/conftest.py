@@ -15,6 +15,7 @@ from cave_magic.sandbox import Sandbox
 
 from ..support.person import Person, Records
 from ..support.shell import settings
+from ..support.waiting import LONG
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def person(home: Path, cave: Sandbox, capsys: pytest.CaptureFixture[str]) -> Ite
     config = Config({"HistoryManager": {"hist_file": str(home / "history.sqlite"), "enabled": True}})
     shell = InteractiveShell.instance(config=config)
     shell.run_line_magic("load_ext", "cave_magic")
-    settings(shell).server = cave.server
+    settings(shell).server, settings(shell).timeout = cave.server, LONG
     for name in ("last_value", "last_type", "last_traceback", "last_exc"):
         if hasattr(sys, name):
             delattr(sys, name)
