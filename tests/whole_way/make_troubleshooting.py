@@ -13,7 +13,7 @@ from cave_magic.doctor.checks import CHECKS
 from cave_magic.doctor.reference import fix_of, markdown
 from cave_magic.sandbox.visitor import Visitor
 
-from .test_notebooks import NOTEBOOKS, AttendedClient
+from .test_notebooks import NOTEBOOKS, AttendedClient, configure
 
 PATH = NOTEBOOKS / "troubleshooting.ipynb"
 PORTS = ("8900", "8901")
@@ -51,6 +51,7 @@ def test_it_is_run_and_stored(home: Path):
 def played(home: Path) -> Any:
     """The notebook after Ada went through it from top to bottom."""
     notebook = nbformat.read(PATH, as_version=4)
+    configure(home)
     client = AttendedClient(notebook, Visitor("ada@example.org"), home)
     client.execute()
     return client.nb

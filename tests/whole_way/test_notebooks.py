@@ -19,7 +19,8 @@ from ..support.front_ends import without_ports
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "quickstart.ipynb"
-SECONDS = 120
+LIMITS = {"timeout": 120, "iopub_timeout": 120, "startup_timeout": 120}
+"""Seconds for a cell, for its outputs after its end, and for a kernel to start; by default, outputs have four."""
 
 
 class AttendedClient(NotebookClient):
@@ -29,7 +30,7 @@ class AttendedClient(NotebookClient):
         where = {"metadata": {"path": str(folder)}}
         self._sockets = tempfile.TemporaryDirectory()
         config = without_ports(self._sockets.name)
-        super().__init__(notebook, timeout=SECONDS, kernel_name="python3", resources=where, config=config)
+        super().__init__(notebook, kernel_name="python3", resources=where, config=config, **LIMITS)
         self.visitor = visitor
         self.tokens: list[str] = []
         self.asked: list[dict[str, Any]] = []
@@ -55,8 +56,10 @@ class AttendedClient(NotebookClient):
             self.kc.input(await self._token_from_the_links_of(cell))
 
     async def _token_from_the_links_of(self, cell: Any) -> str:
-        while not (links := re.findall(r"https?://[^\s\"'<]+", text_of(cell))):
+        links: list[str] = []
+        while not (links and links[-1].endswith("/settings/tokens")):  # they may come after the prompt, one by one
             await asyncio.sleep(0.05)
+            links = re.findall(r"https?://[^\s\"'<]+", text_of(cell))
         for link in links[:-1]:
             await asyncio.to_thread(self.visitor.open, link)
         self.tokens.append(await asyncio.to_thread(self.visitor.make_token, links[-1], "notebook"))
@@ -71,11 +74,15 @@ def text_of(cell: Any) -> str:
 
 def use(cave: Sandbox, home: Path) -> None:
     """Lets IPython know the practice server as a person would let it know one of their own."""
+    configure(home, f"c.CaveMagics.server = {cave.server!r}")
+
+
+def configure(home: Path, *lines: str) -> None:
+    """Gives commands a minute, within which also a busy computer serves all requests, and adds lines."""
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True)
-    (profile / "ipython_config.py").write_text(
-        f"c = get_config()\nc.CaveMagics.server = {cave.server!r}\nc.CaveMagics.timeout = 60.0\n"
-    )
+    whole = "\n".join(["c = get_config()", "c.CaveMagics.timeout = 60.0", *lines, ""])
+    (profile / "ipython_config.py").write_text(whole)
 
 
 def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path):
@@ -127,7 +134,7 @@ def test_a_saved_notebook_has_the_line_below_an_error(cave: Sandbox, home: Path)
     cells = [nbformat.v4.new_code_cell(text) for text in ("%load_ext cave_magic", failing, "1 / 0", late)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     with tempfile.TemporaryDirectory() as sockets:
-        NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", allow_errors=True,
+        NotebookClient(notebook, kernel_name="python3", allow_errors=True, **LIMITS,
                        resources={"metadata": {"path": str(home)}}, config=without_ports(sockets)).execute()  # fmt: skip
     for cell in (notebook.cells[1], notebook.cells[3]):
         error, line = cell.outputs
