@@ -25,7 +25,7 @@ from cave_magic.api import batch
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, web_browser
 batch.PROGRESS_AFTER = 0.0
-browser_sign_in.LOOK_AGAIN = 0.1
+browser_sign_in.LOOK_AGAIN, browser_sign_in.PATIENCE = 0.1, 60.0
 platforms.detect_runtime = lambda environ=None: platforms.Runtime(
     platform="", is_ephemeral=False, has_display="NOTE" in os.environ
 )

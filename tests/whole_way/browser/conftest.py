@@ -44,6 +44,7 @@ POLL = 50
 PRIVATE = ("JUPYTER", "IPYTHON", "PYTHON", "CAVE", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY", "DISPLAY", "WAYLAND")
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "completer-extension/manager": {"providerTimeout": 60_000},  # by default, a kernel has a second to complete
     "apputils-extension/themes": {"theme": "JupyterLab Light", "adaptive-theme": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
@@ -164,7 +165,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     env = os.environ | {"HOME": str(tmp_path_factory.mktemp("browser"))}
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=CHROMIUM, env=env)
+        chromium = driver.chromium.launch(executable_path=path, args=CHROMIUM, env=env, timeout=STARTING * 1000)
         context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
         context.set_default_timeout(SLOW)
         yield context  # one for all tests: the front end's scripts come out of its cache
@@ -313,15 +314,16 @@ def copy(page: Any) -> None:
     page.get_by_text("Copied").wait_for()
 
 
-PATIENT = "from cave_magic.login import browser_sign_in; browser_sign_in.HELLO = 60.0"
+PATIENT = "browser_sign_in.HELLO = 60.0"
 """For a kernel to which its page says hello, which takes long on a busy computer."""
 
 
 def start_with(home: Path, code: str) -> None:
-    """Has each kernel of a home run some code when it starts."""
+    """Has each kernel of a home run some code when it starts; it also gives verifying a sign-in a minute."""
     startup = home / ".ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True, exist_ok=True)
-    (startup / "00-test.py").write_text(code)
+    patience = "from cave_magic.login import browser_sign_in\nbrowser_sign_in.PATIENCE = 60.0"
+    (startup / "00-test.py").write_text(f"{patience}\n{code}\n")
 
 
 Open = Callable[..., Notebook]

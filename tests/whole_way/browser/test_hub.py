@@ -43,7 +43,6 @@ from .test_signin import names, no_temporary_token_is_left, nothing_saved_in, si
 
 PASSWORD = "hub-tests"
 ELSEWHERE = """
-from cave_magic.login import browser_sign_in
 browser_sign_in.Receiver.sign_in_url = "http://127.0.0.1:1/nobody_listens-there"
 """
 """The browser of the tests is on this computer after all; with this it cannot reach the receiver directly."""

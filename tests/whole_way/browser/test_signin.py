@@ -24,7 +24,7 @@ from cave_magic.ui import frontend
 from cave_magic.ui.frontend import TerminalFrontend
 from tests.support.waiting import LONG, until
 
-from .conftest import Notebook, Open, start_with
+from .conftest import SLOW, Notebook, Open, start_with
 
 STARTUP = """
 import pathlib
@@ -161,6 +161,7 @@ class Cell:
         self._opened: list[str] = []
         self._pool = ThreadPoolExecutor(1)
         self._thread = self._pool.submit(threading.get_ident).result()
+        monkeypatch.setattr(browser_sign_in, "PATIENCE", LONG)
         monkeypatch.setattr(
             platforms,
             "detect_runtime",
@@ -429,8 +430,9 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
     assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
 
 
-def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
+def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any, monkeypatch: pytest.MonkeyPatch):
     """In two browsers at the same time, and in one browser in turn, each wait gets the right account."""
+    monkeypatch.setattr(browser_sign_in, "PATIENCE", LONG)
     target = Target(datastack="minnie65_public", server=cave.server)
     with (
         browser_sign_in.SignIn(target, LONG) as one,
@@ -438,6 +440,8 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
         browser_sign_in.SignIn(target, LONG) as three,
     ):
         contexts = [browser.browser.new_context() for _ in range(2)]
+        for context in contexts:
+            context.set_default_timeout(SLOW)
         tabs = [context.new_page() for context in contexts]
         for tab, sign_in in zip(tabs, (one, two), strict=True):
             tab.goto(sign_in.page)
