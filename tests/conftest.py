@@ -58,22 +58,25 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test.
+# How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test. The examples
+# are the same in each run, so that a change is not rejected for what another one did.
 hypothesis.settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=50
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=50, derandomize=True
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit.
 
-    With `--everything`, Hypothesis tries twenty times as many examples.
+    With `--everything`, Hypothesis tries twenty times as many examples, and others in each run.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.load_profile("tests")
     if config.getoption("everything"):
         many = 20 * hypothesis.settings.default.max_examples
-        hypothesis.settings.register_profile("everything", hypothesis.settings.default, max_examples=many)
+        hypothesis.settings.register_profile(
+            "everything", hypothesis.settings.default, max_examples=many, derandomize=False
+        )
         hypothesis.settings.load_profile("everything")
 
 
