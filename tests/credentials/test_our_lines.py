@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -58,6 +59,12 @@ def test_the_session_tells_what_a_function_is_called():
     """Python raises the error for a wrong option itself, so that no function of ours sees the token."""
     variables = {"cm": cave_magic, "keep": cave_magic.save, "save": print, "t": TOKEN}
     assert own_names(variables) == ("cm.", "keep")
+
+
+def test_a_package_that_was_unloaded_has_the_same_names(monkeypatch):
+    """A magic still runs after `del sys.modules["cave_magic"]`, which people type to import a new version."""
+    monkeypatch.delitem(sys.modules, "cave_magic")
+    assert own_names({"cm": cave_magic, "keep": cave_magic.save}) == ("cm.", "keep")
 
 
 @pytest.mark.parametrize("cell", ["!cave-magic savee {}", "cave_magic.save('{}')"])
