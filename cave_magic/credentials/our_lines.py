@@ -24,7 +24,7 @@ _CERTAIN = r"""(?imx)
     | ^ [^\n]{0,1000}? (?: -m\ *cave_ | \b cave- ) magic (?: \.exe )? ["']? \ +(?:check|save|setup|whoami)\b [^\n]*
     | \b cave[_-]magic (?: \.exe )? (["']) ,\s* (["'])(?:check|save|setup|whoami)\2 [^])]+
     | (?: \b (?: run_(?:line|cell)_magic | magic | run_cell ) \(\s*["'][%!\s]{0,9}cave
-        | (?: \b cave_ (?: magic\.\w+ | check | save | setup | whoami ) | (?<!def\ ) (?<![.\w]) (?-i:NAMES) ) \ ?\( )
+        | (?: \b cave_ (?: magic\.\w+ | check | save | setup | whoami ) \ ? | (?<!def\ ) (?<![.\w]) (?-i:NAMES) ) \( )
       (?: [^()]+ | \([^()]*\) | \( )+
 """
 """What was typed for this package: a magic, even a misspelled one or its help, a setting, the program (after other
@@ -63,7 +63,7 @@ def _and_joined(text: str) -> set[str]:
 
 @cache
 def _certain(names: tuple[str, ...]) -> re.Pattern[str]:
-    ours = (re.escape(name) + (r"\w+" if name.endswith(".") else "") for name in names)
+    ours = (re.escape(name) + (r"\w+\ ?" if name.endswith(".") else "") for name in names)  # not `save (…)` in prose
     return re.compile(_CERTAIN.replace("NAMES", "|".join(ours) or "(?!)"))
 
 

@@ -46,6 +46,7 @@ TOKEN = "3f9a1c7be0d24586a1b2c3d4e5f60718"
         "get_ipython().magic('%cave_svae {}')",
         "get_ipython().run_cell('%cave_svae {}')",
         "cm.save('{}', wrong=1)",
+        "cm.save ('{}', wrong=1)",
         "keep('{}', wrong=1)",
     ],
 )
@@ -105,6 +106,7 @@ def test_a_token_after_much_else_is_found(cell):
         "model.keep('{}')  # as cm",
         "def keep(name='{}'): ...",
         "bookkeep('{}')",
+        "print('We keep (until {})')",
         "keeps('{}')",
         "Keep('{}')",
     ],
