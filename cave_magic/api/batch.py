@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ..errors import BadInput
 from ..token import Token
+from .failures import is_interrupt
 from .http import CONNECTIONS_PER_HOST, Session, Way, import_connections
 from .responses import Response
 from .urls import host_of
@@ -119,7 +120,10 @@ class Batch:
             try:
                 future.set_result(function())  # runs the follow-ups, so that their tasks begin before this one ends
             except BaseException as error:
-                future.set_exception(error)
+                if not future.done():
+                    future.set_exception(error)
+                if is_interrupt(error):
+                    raise
             finally:
                 with self._lock:
                     del self._unfinished[future]
@@ -163,7 +167,7 @@ class Batch:
         self.after(pending.future, lambda: follow_up(pending.response))
 
     def after(self, future: Future[Any], function: Callable[[], T]) -> Future[T]:
-        """Runs a function once another has finished, in the same thread, unless the batch is over."""
+        """Runs a function in the thread of another once that has finished, or at once; not if the batch is over."""
         following: Future[T] = Future()
 
         def run(_: Future[Any]) -> None:
@@ -172,6 +176,8 @@ class Batch:
                     following.set_result(function())
                 except BaseException as error:
                     following.set_exception(error)
+                    if is_interrupt(error):
+                        raise
 
         future.add_done_callback(run)
         return following

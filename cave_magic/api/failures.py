@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import islice
@@ -194,6 +195,11 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
         inner = [*one.args[:_MOST], *(members[:_MOST] if isinstance(members, tuple) else ()), reason]
         queue += [one.__cause__, None if one.__suppress_context__ else one.__context__]
         queue += [each for each in inner if isinstance(each, BaseException)]
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether the user has interrupted this: Python says so in the main thread only; in others, a module raised it."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def frames_of(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,9 @@ of the user's own must stay. Those that may have been are pointed out by a check
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 from ..token import TokenFormat, find_tokens, formats
 from ..ui.redact import find_secrets
@@ -25,7 +24,7 @@ _CERTAIN = r"""(?imx)
     | ^ [^\n]{0,1000}? (?: -m\ *cave_ | \b cave- ) magic (?: \.exe )? ["']? \ +(?:check|save|setup|whoami)\b [^\n]*
     | \b cave[_-]magic (?: \.exe )? (["']) ,\s* (["'])(?:check|save|setup|whoami)\2 [^])]+
     | (?: \b (?: run_(?:line|cell)_magic | magic | run_cell ) \(\s*["'][%!\s]{0,9}cave
-        | (?: \b cave_ (?: magic\.\w+ | check | save | setup | whoami ) | (?<!def\ ) (?<![.\w]) (?-i:NAMES) ) \ ?\( )
+        | (?: \b cave_ (?: magic\.\w+ | check | save | setup | whoami ) \ ? | (?<!def\ ) (?<![.\w]) (?-i:NAMES) ) \( )
       (?: [^()]+ | \([^()]*\) | \( )+
 """
 """What was typed for this package: a magic, even a misspelled one or its help, a setting, the program (after other
@@ -39,9 +38,10 @@ _POSSIBLE = re.compile(r"cave_[a-z]+\b([^\n<]{1,10000})")
 
 def own_names(variables: Mapping[str, object]) -> tuple[str, ...]:
     """What this package and its functions are called among these variables: `cm.`, `save`."""
-    package = sys.modules[__name__.partition(".")[0]]
-    ours = {id(package): ".", **{id(one): "" for one in vars(package).values() if isinstance(one, FunctionType)}}
-    return tuple(name + ours[id(value)] for name, value in list(variables.items()) if id(value) in ours)
+    package, named = __name__.partition(".")[0], list(variables.items())
+    modules = (name for name, one in named if type(one) is ModuleType and vars(one).get("__name__") == package)
+    functions = (name for name, one in named if type(one) is FunctionType and one.__module__ == package)
+    return (*(f"{name}." for name in modules), *functions)
 
 
 def certain(cell: str, known: Collection[str], names: tuple[str, ...] = ()) -> list[str]:
@@ -63,7 +63,7 @@ def _and_joined(text: str) -> set[str]:
 
 @cache
 def _certain(names: tuple[str, ...]) -> re.Pattern[str]:
-    ours = (re.escape(name) + (r"\w+" if name.endswith(".") else "") for name in names)
+    ours = (re.escape(name) + (r"\w+\ ?" if name.endswith(".") else "") for name in names)  # not `save (…)` in prose
     return re.compile(_CERTAIN.replace("NAMES", "|".join(ours) or "(?!)"))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ..api.failures import is_interrupt
 from ..api.http import import_connections
 from ..ui.redact import sanitize
 from .resources import current_shortage
@@ -44,8 +44,8 @@ def _problem_of(importing: Callable[[], object]) -> str:
     try:
         importing()
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise  # the user's; in another thread a module raised it
+        if is_interrupt(error):
+            raise
         return f"{type(error).__name__}: {sanitize(error, 100).text}".rstrip(": ")
     return ""
 

@@ -172,7 +172,8 @@ class Port:
     def _spawn(self, work: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=work, args=args, name=f"cave sandbox {self.netloc}", daemon=True)
         thread.start()  # first: `close`, in another thread, joins those that are listed
-        self._threads = [*(t for t in self._threads if t.is_alive()), thread]
+        with self._lock:  # the thread that accepts connections may add one at the same time
+            self._threads = [*(t for t in self._threads if t.is_alive()), thread]
 
     def _accept(self) -> None:
         while not self._closing:

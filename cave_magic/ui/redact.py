@@ -24,6 +24,7 @@ MOST_PIECES = 16
 
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
 # The next three take linear time: they begin where a run of characters begins, and look for its `@` once.
+# Group 1 of the first two is what precedes the secret there.
 _CREDENTIALS = re.compile(
     r"(?<=://)[^/?#\s]+@"
     r"|(?<![^\s\"'/@])(?=[^\s\"'/@]+@)([^\s\"'/@]*?)(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@"
@@ -256,7 +257,7 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
         The words, longest first.
     """
     endings = (one for one in _TYPED_ENDING.findall(line) if one.isdecimal() or not _NAME.match(one))
-    users = _TYPED_USER.findall(_TYPED_ADDRESS.sub(r"\1/", line))
+    users = _TYPED_USER.findall(_TYPED_ADDRESS.sub(r"\1/", line))  # beside the addresses
     found = {*(address for _, _, address in _TYPED_ADDRESS.findall(line)), *users, *endings}
     patterns = (pattern for one in formats() for pattern in (one.pattern, one.bounded(one.part)))
     spans = {match.span() for pattern in patterns for match in re.finditer(pattern, line)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 from urllib3.connection import HTTPConnection
@@ -217,6 +218,24 @@ def test_an_interrupt_ends_the_wait_at_once(release):
     release.set()
     until(lambda: batch._threads["a"] == 0)
     assert len(begun) == CONNECTIONS_PER_HOST
+
+
+def test_an_interrupt_of_what_runs_at_once_is_not_lost(monkeypatch):
+    """What follows something that has finished runs in the main thread, and so does all work if there are no threads."""
+
+    def is_interrupted() -> None:
+        raise KeyboardInterrupt
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    batch, finished = Batch(LONG), Future()
+    finished.set_result(None)
+    with pytest.raises(KeyboardInterrupt):
+        batch.after(finished, is_interrupted)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        batch.submit(is_interrupted)
 
 
 def test_one_request_may_take_half_of_the_timeout():

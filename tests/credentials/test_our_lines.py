@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -45,6 +46,7 @@ TOKEN = "3f9a1c7be0d24586a1b2c3d4e5f60718"
         "get_ipython().magic('%cave_svae {}')",
         "get_ipython().run_cell('%cave_svae {}')",
         "cm.save('{}', wrong=1)",
+        "cm.save ('{}', wrong=1)",
         "keep('{}', wrong=1)",
     ],
 )
@@ -58,6 +60,12 @@ def test_the_session_tells_what_a_function_is_called():
     """Python raises the error for a wrong option itself, so that no function of ours sees the token."""
     variables = {"cm": cave_magic, "keep": cave_magic.save, "save": print, "t": TOKEN}
     assert own_names(variables) == ("cm.", "keep")
+
+
+def test_a_package_that_was_unloaded_has_the_same_names(monkeypatch):
+    """A magic still runs after `del sys.modules["cave_magic"]`, which people type to import a new version."""
+    monkeypatch.delitem(sys.modules, "cave_magic")
+    assert own_names({"cm": cave_magic, "keep": cave_magic.save}) == ("cm.", "keep")
 
 
 @pytest.mark.parametrize("cell", ["!cave-magic savee {}", "cave_magic.save('{}')"])
@@ -98,6 +106,7 @@ def test_a_token_after_much_else_is_found(cell):
         "model.keep('{}')  # as cm",
         "def keep(name='{}'): ...",
         "bookkeep('{}')",
+        "print('We keep (until {})')",
         "keeps('{}')",
         "Keep('{}')",
     ],

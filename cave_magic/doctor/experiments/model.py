@@ -36,7 +36,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One request with something changed, and its response; `source` is the variable, file, scheme or host, or ""."""
+    """A request with one thing changed, and its response; `source`: which variable, file, scheme or host, or ""."""
 
     change: Change
     source: str = ""
