@@ -180,9 +180,9 @@ class Port:
             try:
                 ready, _, _ = select.select([self._listener, self._woken], [], [])
             except (OSError, ValueError):
-                if not self._closing:
-                    raise
-                return  # `close` waited for this thread, but not for ever
+                if self._listener.fileno() < 0:  # `close` has not waited for this thread any longer
+                    return
+                raise
             if self._woken in ready:
                 return
             try:
