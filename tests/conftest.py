@@ -344,5 +344,5 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
 @pytest.fixture
 def here(cave: Sandbox, run: Run, shell: Any, desk: Desk) -> Run:
     """Runs cells where the practice server is the configured one."""
-    settings(shell).server, settings(shell).timeout = cave.server, LONG
+    settings(shell).server = cave.server
     return run

@@ -12,7 +12,7 @@ import site
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -162,8 +162,8 @@ def _serve(cave: Sandbox, home: Path) -> int:
             for line in sys.stdin:
                 print(obey(cave, line), flush=True)
         else:
-            while not threading.Event().wait(_TURN):
-                pass
+            while True:
+                time.sleep(_TURN)
     except (KeyboardInterrupt, Quit):
         print("\nThe practice server has stopped.")
     return 0

@@ -18,10 +18,7 @@ from cave_magic.token import Token
 
 from ..support.desk import interrupt_when
 from ..support.odd_server import OddServer, says
-from ..support.waiting import until
-
-LONG = 60.0
-"""Seconds that no test takes: a server that hangs is not waited for."""
+from ..support.waiting import LONG, until
 
 TOKEN, OTHER = Token("a" * 31 + "0"), Token("b" * 31 + "1")
 

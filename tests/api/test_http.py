@@ -30,9 +30,8 @@ from cave_magic.token import Token
 from cave_magic.ui.redact import Untrusted
 
 from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
-from ..support.waiting import long_enough, until
+from ..support.waiting import LONG, long_enough, until
 
-LONG = 60.0
 TOKEN = Token("a" * 31 + "0")
 JSON = "Content-Type: application/json"
 

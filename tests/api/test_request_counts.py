@@ -37,9 +37,8 @@ from cave_magic.login.verify import MOST_DATASTACKS, verify_token
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
-from ..support.waiting import until
+from ..support.waiting import LONG, until
 
-LONG = 60.0
 IDENTITY, TOKENS = "/auth/api/v1/user/cache", "/auth/api/v1/user/token"
 LIST, DATASTACK = "/info/api/v2/datastacks", "/info/api/v2/datastack/full/minnie65_public"
 SERVICES = {

@@ -22,9 +22,8 @@ from cave_magic.api.batch import Batch
 from ..support.desk import interrupt_when
 from ..support.odd_server import OddServer, drips, full_backlog, says_nothing
 from ..support.packages import CAVECLIENT
-from ..support.waiting import long_enough
+from ..support.waiting import LONG, long_enough
 
-LONG = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 SILENT = b"HTTP/1.1 200 OK\r\nX-Long: "
 

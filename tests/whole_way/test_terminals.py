@@ -15,7 +15,7 @@ import pytest
 
 from cave_magic.sandbox import Sandbox
 
-from ..support.waiting import until
+from ..support.waiting import LONG, until
 
 pexpect = pytest.importorskip("pexpect", reason="a terminal can only be acted on systems that have one")
 if sys.platform == "win32":
@@ -28,8 +28,6 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;[^\x1b]*\x1b\\|\r")
 
 IPYTHON = ("IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor")
 CONSOLE = ("jupyter_console", "--no-confirm-exit")
-PATIENT = 60.0
-"""Seconds for a check in a fresh Python, within which also a busy computer imports caveclient."""
 
 
 class Terminal:
@@ -80,7 +78,7 @@ def terminal(home: Path, cave: Sandbox) -> Iterator[Start]:
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
-    settings += f"c.CaveMagics.timeout = {PATIENT}\n"
+    settings += f"c.CaveMagics.timeout = {LONG}\n"  # within which also a busy computer imports caveclient
     for name in ("ipython_config.py", "ipython_kernel_config.py"):
         (profile / name).write_text(settings)
     children = []
@@ -226,7 +224,7 @@ def _piped(home: Path, cave: Sandbox, lines: str, *arguments: str) -> Any:
         "--ext",
         "cave_magic",
         f"--CaveMagics.server={cave.server}",
-        f"--CaveMagics.timeout={PATIENT}",
+        f"--CaveMagics.timeout={LONG}",
         *arguments,
     ]
     return subprocess.run(

@@ -55,7 +55,7 @@ _OF_WRONG_PORTS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS, Fai
 """Failures for which the address of a data server is wrong, which users cannot change, or it is down. That of a known
 one is right."""
 
-_REFUSALS = (401, 403, 451)
+_OF_FIREWALLS = (401, 403, 451)
 """What a firewall in front of a server returns, too, with a page of its own."""
 
 _STANDARD = r"(?i)\A\s*(bad gateway|internal server error|service (temporarily )?unavailable|gateway time-?out)"
@@ -183,7 +183,7 @@ def _strange(request: FailedRequest) -> Finding:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
         step = _later(response, "wait a minute or so", server.again)
         return failed(f"{response.host} asks you to slow down (429){asked}", next_step=step)
-    advice = causes.another_network(response.host) if response.status in _REFUSALS else UNEXPECTED
+    advice = causes.another_network(response.host) if response.status in _OF_FIREWALLS else UNEXPECTED
     return request.finding(only_this_one(request.tried), advice=advice, status=Status.UNKNOWN)
 
 
